@@ -4,16 +4,21 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+# What the local stack needs, and, in addition, what tests and other tools need.
+LOCAL_READY := $(VENV)/.local-ready
 READY := $(VENV)/.ready
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= localhost/notification-api
 BUILDER ?= docker
 CHROMIUM ?= /usr/bin/chromium
-NODE_MODULES := node_modules/.package-lock.json
+# What the application's build needs, and everything.
+PAGE_MODULES := node_modules/.page-ready
+NODE_MODULES := node_modules/.all-ready
 PAGE := frontend/dist/index.html
-PAGE_SOURCES := package.json tsconfig.base.json \
-	$(shell find sdk/javascript frontend -name node_modules -prune -o -name dist -prune -o -type f -print)
+CLIENT_PACKAGE := sdk/javascript/notification-api-client-$(VERSION).tgz
+CLIENT_SOURCES := package-lock.json tsconfig.base.json $(shell find sdk/javascript/src sdk/javascript/*.* ! -name '*.tgz' -type f)
+PAGE_SOURCES := package.json $(CLIENT_SOURCES) $(shell find frontend -name node_modules -prune -o -name dist -prune -o -type f -print)
 PYTEST := .ci/pytest $(PY)
 # Versions that test-pythons adds to that of .venv. The image's (PYTHON_IMAGE in the Dockerfile) is one of them.
 PYTHONS ?= 3.12 3.13
@@ -22,6 +27,7 @@ PYTHONS ?= 3.12 3.13
 WORKERS ?= 5
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --session-timeout=1800
 WITHOUT_BROWSER := tests/integration tests/contract tests/chart tests/unit
+WITH_BROWSER := tests/browser tests/package tests/docs
 
 # Targets in lower case are no files.
 .PHONY: $(shell grep -oE '^[a-z-]+:' $(MAKEFILE_LIST) | tr -d :)
@@ -29,35 +35,53 @@ WITHOUT_BROWSER := tests/integration tests/contract tests/chart tests/unit
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "%-14s %s\n", $$1, $$2}'
 
-$(READY): requirements-dev.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.13" >&2; exit 2; }
-	@echo "Setting up $(VENV) (once)"
-	@$(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --disable-pip-version-check --require-hashes --no-deps --progress-bar on -r requirements-dev.lock
-	@echo ../../../../sdk/python >"$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/notification_api.pth"
-	@touch $(READY)
+$(LOCAL_READY): requirements-local.lock
+	@PYTHON=$(PYTHON) .setup/python $(VENV) $<
+	@touch $@
 
-up: $(READY) page-if-possible ## Run the whole system on this machine, no account needed
+$(READY): requirements-dev.lock
+	@PYTHON=$(PYTHON) .setup/python $(VENV) $<
+	@touch $(LOCAL_READY) $@
+
+up: ## Run the whole system on this machine, no account needed
+	@$(MAKE) --no-print-directory -j2 $(LOCAL_READY) page-if-possible
 	@exec $(PY) -m local.up
 
-demo: $(READY) ## Sign up, post N tasks (default 3), then tasks of several types, cancel one, and print all; needs a running `make up`
+clean-state: ## Forget what the local stack keeps: users, tasks, history, keys, logs
+	@$(PYTHON) -m local.kept_state
+
+demo: $(LOCAL_READY) ## Sign up, post N tasks (default 3), then tasks of several types, cancel one, and print all; needs a running `make up`
 	@$(PY) -m local.demo
 
-token: $(READY) ## Print an id token of dev@example.com, a user who is signed up at the first call; needs a running `make up`
+token: $(LOCAL_READY) ## Print an id token of dev@example.com, a user who is signed up at the first call; needs a running `make up`
 	@$(PY) -m local.token
 
-frontend: $(NODE_MODULES) ## Build the application (Node 20.19 or newer)
+frontend: $(NODE_MODULES) ## Build the application and check its size (Node 20.19 or newer)
 	@npm run --silent build
 
-$(PAGE): $(NODE_MODULES) $(PAGE_SOURCES)
-	@echo "Building the application (once, and when its sources change)"
-	@npm run --silent build
+$(PAGE): $(PAGE_MODULES) $(PAGE_SOURCES)
+	@echo "Application: building (once, and when its sources change)"
+	@npm run --silent build --workspace frontend
+
+client-package: $(CLIENT_PACKAGE) ## Pack the JavaScript client, to be installed with npm
+	@echo "npm install $(abspath $(CLIENT_PACKAGE))"
+
+$(CLIENT_PACKAGE): $(NODE_MODULES) $(CLIENT_SOURCES)
+	@npm pack --silent --workspace sdk/javascript --pack-destination sdk/javascript >/dev/null
+
+# Where everything is installed, the application's part is too. Its stamp has the time of the lock, so that installing the
+# rest later does not build the application again.
+$(PAGE_MODULES): package-lock.json
+	@$(MAKE) --no-print-directory node
+	@[ $(NODE_MODULES) -nt $< ] || { echo "Application: installing its npm packages"; \
+		npm ci --workspace frontend --include-workspace-root=false --omit=dev; }
+	@touch -r $< $@
 
 $(NODE_MODULES): package-lock.json
 	@$(MAKE) --no-print-directory node
 	@npm ci
-	@touch $(NODE_MODULES)
+	@touch -r $< $(PAGE_MODULES)
+	@touch $@
 
 node:
 	@command -v npm >/dev/null && \
@@ -75,8 +99,8 @@ test: $(READY) ## Run every test that this machine can run
 		echo "Left out: the application's tests. They need Node 20.19 or newer."; \
 		$(MAKE) --no-print-directory test-python; \
 	elif [ ! -x $(CHROMIUM) ]; then $(MAKE) --no-print-directory test-frontend test-browser test-python; \
-	else $(MAKE) --no-print-directory test-frontend $(PAGE) && \
-		CHROMIUM=$(CHROMIUM) $(PYTEST) $(WITHOUT_BROWSER) tests/browser $(IN_PARALLEL); fi
+	else $(MAKE) --no-print-directory test-frontend $(PAGE) $(CLIENT_PACKAGE) && \
+		CHROMIUM=$(CHROMIUM) $(PYTEST) $(WITHOUT_BROWSER) $(WITH_BROWSER) $(IN_PARALLEL); fi
 
 test-python: $(READY) ## The services, the local stack and the charts
 	@$(PYTEST) $(WITHOUT_BROWSER) $(IN_PARALLEL)
@@ -86,13 +110,15 @@ test-unit test-pythons: WORKERS = 3
 test-unit: $(READY) ## The unit tests alone, without the slow ones
 	@$(PYTEST) tests/unit -m 'not slow' $(IN_PARALLEL)
 
-test-frontend: $(NODE_MODULES) ## The application's unit tests
+test-frontend: $(NODE_MODULES) $(PAGE) ## The application's unit tests and its size
 	@npm test --silent
+	@npm run --silent size --workspace frontend
 
 test-browser: WORKERS = 3
-test-browser: $(READY) ## The application in a real Chromium against the real local stack
+test-browser: $(READY) ## The application and the packed client in a real Chromium against the real local stack
 	@if [ ! -x $(CHROMIUM) ]; then echo "Left out: browser tests. They need Chromium: apt-get install chromium, or CHROMIUM=/path"; \
-	else $(MAKE) --no-print-directory $(PAGE) && CHROMIUM=$(CHROMIUM) $(PYTEST) tests/browser $(IN_PARALLEL); fi
+	else $(MAKE) --no-print-directory $(PAGE) $(CLIENT_PACKAGE) && \
+		CHROMIUM=$(CHROMIUM) $(PYTEST) $(WITH_BROWSER) $(IN_PARALLEL); fi
 
 test-pythons: ## The unit tests on Python 3.12 and 3.13, as far as they are installed
 	@WORKERS=$(WORKERS) .ci/test-pythons $(PYTHONS)
@@ -109,7 +135,7 @@ bench-local: $(READY) ## Measure the local stack: start, memory, cost of a reque
 bench-page: $(READY) frontend ## Measure the application: size, loading time, publish to screen, many notifications (needs Chromium)
 	@CHROMIUM=$(CHROMIUM) $(PY) -m benchmarks.page
 
-dead-letters: $(READY) ## Operate a stage's dead-letter queue: make dead-letters ARGS="list"
+dead-letters: $(LOCAL_READY) ## Operate a stage's dead-letter queue: make dead-letters ARGS="list"
 	@$(PY) -m services.processor.dead_letters $(ARGS)
 
 bench: $(READY) ## Measure the services beside plain implementations (ElasticMQ if Java and Maven are installed)
@@ -170,7 +196,7 @@ kind-up: image ## A cluster on this machine with Docker and kind, the local stac
 kind-down: ## Remove that cluster
 	@kind delete cluster --name notification-api
 
-forward: $(READY) ## Forward a stage of a cluster to this machine: make forward STAGE=dev (a second one: LOCAL_PORT_BASE=9000)
+forward: $(LOCAL_READY) ## Forward a stage of a cluster to this machine: make forward STAGE=dev (a second one: LOCAL_PORT_BASE=9000)
 	@exec $(PY) -m local.forward '$(STAGE)'
 
 clean: ## Remove the virtual environment and caches

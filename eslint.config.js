@@ -10,7 +10,9 @@ const SDK = {
   transport: ["api"],
   connection: ["internal", "notifications", "api", "transport"],
   tasks: ["internal", "notifications", "api"],
-  tabs: ["notifications", "api", "connection", "tasks"],
+  browser: ["internal"],
+  tabs: ["internal", "browser", "notifications", "api", "connection", "tasks"],
+  session: ["internal", "browser", "notifications", "api", "transport", "connection", "tasks", "tabs"],
   react: ["internal"],
   vue: ["internal"],
 };
@@ -23,8 +25,13 @@ const FRONTEND = {
   components: ["text", "auth", "presentation", "session"],
 };
 
-/** The application uses the package through its index.ts only. */
-const PACKAGE_INTERNALS = ["**/sdk/javascript/**", "notification-api-client/*", "@gomomento/*"];
+/** The application uses the package through its entries only. */
+const PACKAGE_INTERNALS = [
+  "**/sdk/javascript/**",
+  "notification-api-client/*",
+  "!notification-api-client/vue",
+  "@gomomento/*",
+];
 /** The package knows nothing of the application, and of a framework only in the folder of its name. */
 const APPLICATION = ["react", "vue", "**/frontend/**", "notification-api-client"];
 const NOTIFICATION = { name: "Notification", message: "Use globalThis.Notification." };
@@ -68,8 +75,8 @@ export default tseslint.config(
   ...zones("frontend/src", FRONTEND, PACKAGE_INTERNALS),
   {
     files: ["sdk/javascript/src/**"],
-    ignores: ["**/*.test.ts"],
-    // It runs without a DOM.
+    ignores: ["**/*.test.ts", "**/testing/**", "sdk/javascript/src/browser/**"],
+    // It runs without a DOM; browser/ finds out whether there is one.
     rules: { "no-restricted-globals": ["error", NOTIFICATION, "document", "window", "localStorage", "sessionStorage"] },
   },
   prettier,

@@ -4,6 +4,7 @@ Prints the figures. Needs Chromium and the built application; the size is printe
 """
 
 import asyncio
+import json
 import statistics
 import tempfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from playwright.async_api import expect
 from benchmarks.support.figures import Figure, table
 from local.plan import ROOT
 from tests.support.browser.chromium import chromium, fault_proxies
+from tests.support.browser.devtools import chromium_devtools
 from tests.support.browser.page import TaskPage, new_page
 from tests.support.browser.performance import LISTED, Publish, memory, notification, publish_many
 from tests.support.browser.stack import BrowserStack
@@ -33,6 +35,9 @@ new MutationObserver((changes) => {
 }).observe(document.querySelector("main"), { childList: true, subtree: true });
 """
 """From just before the publish to the first frame that shows the notification."""
+STREAMED_MB = 240
+STREAMED_CHARACTERS = 60_000
+"""Of each text: 80 kB on the way, in base64."""
 
 
 async def measure(page: TaskPage, publish: Publish) -> list[Figure]:
@@ -75,10 +80,37 @@ async def publish_one_by_one(page: TaskPage, publish: Publish) -> list[float]:
     return delays
 
 
+async def stream_much(stack: BrowserStack) -> Figure:
+    """The growth of the page by what it has received and ignored: messages of a later version."""
+    text = json.dumps({"unknown": "x" * STREAMED_CHARACTERS})
+    async with (
+        chromium_devtools(stack.local.page_url) as page,
+        stack.publisher() as publisher,
+        stack.emulating(
+            maxPayloadBytes=2 * STREAMED_CHARACTERS,
+            topicOperationsPerSecond=1e9,
+            streamBufferMessages=100_000,
+            historyMessages=0,
+        ),
+    ):
+        await page.open(await stack.signed_in(await stack.sign_up()))
+        await page.expect_live()
+        topic = await stack.topic(await page.id_token())
+        before = await page.memory_mb()
+        for _ in range(STREAMED_MB * 750_000 // STREAMED_CHARACTERS):
+            await publisher.publish(topic, text)
+        await publisher.publish(topic, notification("the last"))
+        await page.wait_for("document.querySelector('.task') !== null", within_seconds=120)
+        return Figure(
+            "renderer's growth by streaming", await page.memory_mb() - before, "MB", f"{STREAMED_MB} MB in base64"
+        )
+
+
 async def run(folder: Path) -> list[Figure]:
     (folder / "frontend").symlink_to(ROOT / "frontend")
     with LocalStack(folder) as local:
         stack = BrowserStack(local)
+        streamed = await stream_much(stack)
         storage = await stack.signed_in(await stack.sign_up())
         async with (
             fault_proxies(local.ports) as network,
@@ -93,7 +125,7 @@ async def run(folder: Path) -> list[Figure]:
             async def publish(text: str) -> None:
                 await publisher.publish(topic, text)
 
-            return await measure(page, publish)
+            return [*await measure(page, publish), streamed]
 
 
 def main() -> None:

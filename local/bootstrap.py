@@ -1,7 +1,8 @@
 """`python -m local.bootstrap --outputs FILE`: create the stage `local`, as the operator does in a cluster.
 
 A one-shot: it waits for both emulators, creates a Momento API key and stores it in SSM, creates queues, user pool and
-cache with `k8s.operator.resources`, and writes the outputs to FILE, which has no secrets.
+cache with `k8s.operator.resources`, and writes the outputs to FILE, which has no secrets. It can be repeated: what the
+emulators have kept stays.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import BotoCoreError, ClientError
 from momento import CacheClientAsync
 from momento.config import Configurations
+from momento.responses import ListCaches
 
 from k8s.operator.resources.clients import open_clients
 from k8s.operator.resources.identity import Identity
@@ -42,11 +44,12 @@ async def bootstrap(momento_endpoint: str, momento_admin_url: str) -> Outputs:
         wait_until_ready(f"{momento_admin_url}/_emulator/health"),
         wait_until_ready(f"{os.environ['AWS_ENDPOINT_URL']}{HEALTH_PATH}"),
     )
-    key = await create_api_key(momento_admin_url)
     session = get_session()  # shared, since each one loads AWS' endpoint data, which takes 0.1 s
-    stage, _ = await asyncio.gather(
-        create_local_stage(identity, key, momento_endpoint, session), store_api_key(parameter, key, session)
-    )
+    key = await valid_api_key(parameter, momento_endpoint, session)
+    if key is None:
+        key = await create_api_key(momento_admin_url)
+        await store_api_key(parameter, key, session)
+    stage = await create_local_stage(identity, key, momento_endpoint, session)
     return Outputs(
         queue_url=stage.queue_url,
         dead_letter_queue_url=stage.dead_letter_queue_url,
@@ -55,6 +58,18 @@ async def bootstrap(momento_endpoint: str, momento_admin_url: str) -> Outputs:
         cache_name=stage.cache_name,
         momento_api_key_param_name=parameter,
     )
+
+
+async def valid_api_key(name: str, momento_endpoint: str, session: AioSession) -> str | None:
+    """Return the API key of an earlier run, if both emulators have kept it."""
+    async with session.create_client("ssm") as ssm:
+        try:
+            key = (await ssm.get_parameter(Name=name, WithDecryption=True))["Parameter"]["Value"]
+        except ssm.exceptions.ParameterNotFound:
+            return None
+    credentials = credential_provider(key, momento_endpoint)
+    async with CacheClientAsync(Configurations.Laptop.v1(), credentials, default_ttl=timedelta(hours=1)) as caches:
+        return key if isinstance(await caches.list_caches(), ListCaches.Success) else None
 
 
 async def create_api_key(admin_url: str) -> str:

@@ -146,6 +146,7 @@ def ministack(shell: Mapping[str, str], ports: Ports, keys: KeyPair, state: Path
         "MINISTACK_WORKER_THREADS": "8",
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
+        "PERSIST_STATE": "1",
         "STATE_DIR": str(state / "ministack"),
         "TMPDIR": str(state),
         "DOCKER_HOST": "unix:///dev/null/no-docker",

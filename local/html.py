@@ -8,18 +8,22 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 2rem auto; max-width: 46rem; padding: 0 1rem; }
 body.wide { max-width: 78rem; }
-h1 { margin-top: 0; }
+h1 { font-size: 1.6rem; margin-top: 0; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border-bottom: 1px solid var(--line); padding: 0.4rem 0.8rem 0.4rem 0; text-align: left; vertical-align: top; }
-td { overflow-wrap: anywhere; }
+td { overflow-wrap: break-word; }
 .code { font: 600 1.4rem/1.2 ui-monospace, monospace; letter-spacing: 0.1em; white-space: nowrap; }
-code, pre { font-family: ui-monospace, monospace; font-size: 0.9rem; }
+code, pre { font-family: ui-monospace, monospace; font-size: 0.9rem; overflow-wrap: anywhere; }
 nav { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; margin-bottom: 1.5rem; }
 nav [aria-current] { color: inherit; font-weight: 600; text-decoration: none; }
+pre { margin: 0.4rem 0 0; white-space: pre-wrap; }
+dl { display: grid; gap: 0.2rem 1.25rem; grid-template-columns: max-content 1fr; }
+dt { opacity: 0.75; }
+dd { margin: 0; overflow-wrap: anywhere; }
+time, .nowrap { white-space: nowrap; }
 form { display: inline; }
-button { font: inherit; padding: 0.15rem 0.75rem; }
-.scroll { overflow-x: auto; }
-.nowrap { white-space: nowrap; }
+.spaced { margin: 1rem 0; }
+button { font: inherit; padding: 0.15rem 0.75rem; white-space: nowrap; }
 .level-WARNING { color: light-dark(#8a5300, #ffc266); }
 .level-ERROR, .level-CRITICAL { color: light-dark(#b00020, #ff9aa8); }
 .notice { border-left: 0.25rem solid light-dark(#b00020, #ff9aa8); padding-left: 0.75rem; }
@@ -27,6 +31,7 @@ button { font: inherit; padding: 0.15rem 0.75rem; }
   table.cards tr { border-bottom: 1px solid var(--line); display: block; padding: 0.5rem 0; }
   table.cards tr:has(th) { display: none; }
   table.cards td { border: 0; display: grid; gap: 0.75rem; grid-template-columns: 7rem 1fr; padding: 0.1rem 0; }
+  table.cards td { overflow-wrap: anywhere; }
   table.cards td::before { content: attr(data-label); opacity: 0.75; }
 }
 """

@@ -1,6 +1,5 @@
 """The processes of the local stack, in the order of their start."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +76,7 @@ class Plan:
     @property
     def state(self) -> Path:
         """The folder of all files that the stack writes."""
-        return self.root / ".local" / str(self.ports.base)
+        return self.ports.state_folder(self.root)
 
     @property
     def outputs_file(self) -> Path:
@@ -87,11 +86,6 @@ class Plan:
     def logs(self) -> Path:
         """The folder of the log files: `<program>.log`."""
         return self.state / "logs"
-
-    def remove_stale_state(self) -> None:
-        """Remove the files of an earlier run, except a signing key that takes long to create."""
-        self.outputs_file.unlink(missing_ok=True)
-        shutil.rmtree(self.state / "ministack" / "cognito-pool-keys", ignore_errors=True)
 
     def emulators(self) -> list[Program]:
         """Return the emulated AWS and Momento, and the bootstrap that waits for them and creates the stage."""
@@ -118,6 +112,7 @@ class Plan:
             module="local.momento",
             arguments=(
                 *("--grpc-port", str(self.ports.momento_grpc), "--web-port", str(self.ports.momento_web)),
+                *("--state-file", str(self.state / "momento.json")),
                 *quotas_from(self.shell),
             ),
             environment=environment.momento(self.shell, self.ports),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from local.errors import LocalError
 
@@ -57,6 +58,13 @@ class Ports:
     @property
     def aws(self) -> int:
         return self.base - 3514
+
+    def state_folder(self, root: Path) -> Path:
+        """Return the folder of all files that the stack on these ports writes.
+
+        :param root: the folder of the project.
+        """
+        return root / ".local" / str(self.base)
 
     def purposes(self) -> dict[int, str]:
         """Return the purpose of each port, for messages."""

@@ -10,6 +10,7 @@ from functools import partial
 
 from local.errors import LocalError
 from local.handler_folder import call_on_changes
+from local.kept_state import open_state
 from local.outputs import Outputs
 from local.plan import Plan
 from local.ports import Ports, ports_from
@@ -68,7 +69,8 @@ async def run_until_stopped(plan: Plan, console: Console) -> int:
 async def run(plan: Plan, console: Console) -> None:
     """Start all tiers, print the addresses, and keep them running; ends by cancellation or a group of LocalErrors."""
     started = time.monotonic()
-    plan.remove_stale_state()
+    kept = open_state(plan.state)
+    plan.outputs_file.unlink(missing_ok=True)
     async with process_group(console, plan.logs) as processes, asyncio.TaskGroup() as group:
         await processes.start(plan.emulators())
         outputs = Outputs.read(plan.outputs_file)
@@ -78,7 +80,7 @@ async def run(plan: Plan, console: Console) -> None:
                 reload = partial(_reload, program.name, processes, console)
                 group.create_task(call_on_changes(program.reload_folder, reload), name=f"changes of {program.name}")
         await processes.start(system)
-        console.info(welcome(plan.ports, plan.keys, time.monotonic() - started))
+        console.info(welcome(plan.ports, plan.keys, time.monotonic() - started, kept))
         StageRecovery(plan, outputs, processes, console).enable()
         await processes.keep_running()
 

@@ -16,8 +16,13 @@ from tests.support.scheduling import UnitScheduling, unit_of
 settings.register_profile("without_deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("without_deadline")
 
-MARKERS_BY_FOLDER = {"browser": "chromium", "cluster": "cluster", "package": "chromium"}
-"""Every test in these folders of tests/ has the marker."""
+MARKERS_BY_FOLDER = {
+    "browser": ("chromium",),
+    "cluster": ("cluster",),
+    "docs": ("documentation",),
+    "package": ("chromium", "package"),
+}
+"""Every test in these folders of tests/ has the markers."""
 MARKERS_BY_FIXTURE = {"local_stack": "stack"}
 REQUIRED = frozenset(os.environ.get("REQUIRED_TEST_MARKERS", "").split())
 """Markers whose tests fail instead of being skipped where their requirement is missing."""
@@ -25,8 +30,8 @@ REQUIRED = frozenset(os.environ.get("REQUIRED_TEST_MARKERS", "").split())
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     folder = item.path.relative_to(Path(__file__).parent).parts[0]
-    if folder in MARKERS_BY_FOLDER:
-        item.add_marker(MARKERS_BY_FOLDER[folder])
+    for marker in MARKERS_BY_FOLDER.get(folder, ()):
+        item.add_marker(marker)
     for fixture in MARKERS_BY_FIXTURE.keys() & getattr(item, "fixturenames", ()):
         item.add_marker(MARKERS_BY_FIXTURE[fixture])
 

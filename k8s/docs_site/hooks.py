@@ -24,8 +24,11 @@ CONTRACTS = {
 """The page of each contract, with its title and source."""
 _LINK = re.compile(r"(?<!!)\[([^]]+)\]\((\.\.[^)#\s]*)(?:#[^)\s]*)?\)")
 _FENCE = re.compile(r"(^```.*?^```)", re.DOTALL | re.MULTILINE)
-# Everything that a page of Redoc would load or name of its maker.
-_FOREIGN = re.compile(r"<a[^>]*redocly\.com/redoc.*?</a>|<link[^>]*https?://[^>]*>|<img[^>]*https?://[^>]*>", re.DOTALL)
+# Redoc shows its maker's logo, from there. Without the address it shows none; the link beside it is hidden.
+_LOGO = re.compile(r"https://cdn\.redoc\.ly/redoc/logo-mini[\w-]*\.svg")
+_HIDE_MAKER = (
+    '<link rel="icon" href="data:,"><style>a[href="https://redocly.com/redoc/"] { display: none }</style></head>'
+)
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
@@ -60,7 +63,7 @@ def on_post_build(config: MkDocsConfig) -> None:
     for url, (title, source) in CONTRACTS.items():
         target = Path(config.site_dir, url)
         _render(Path(config.docs_dir, source), target, title)
-        target.write_text(_FOREIGN.sub("", target.read_text()))
+        target.write_text(_LOGO.sub("data:,", target.read_text()).replace("</head>", _HIDE_MAKER, 1))
 
 
 def _render(source: Path, target: Path, title: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from k8s.docs_site.alerts import alerts
 from k8s.docs_site.chart_values import chart_values
 from k8s.docs_site.metrics import metrics
+from k8s.docs_site.python_api import python_api
 from k8s.docs_site.settings import settings
 from k8s.docs_site.stage_fields import stage_fields
 
@@ -30,9 +31,9 @@ def filled(page: str) -> str:
 
 
 def source_file(path: str) -> str:
-    """A file of an example as a block of code, with its path within the example as title."""
+    """A file of an example as a block of code, with its path as seen from the clone of the repository beside it."""
     file = ROOT / path
-    title = Path(path).relative_to(*Path(path).parts[:2])
+    title = Path("../my-app", *Path(path).parts[2:])
     return f'```{LANGUAGES[file.suffix]} title="{title}"\n{file.read_text().rstrip()}\n```'
 
 
@@ -43,5 +44,6 @@ KINDS = {
     "alerts": alerts,
     "fields": stage_fields,
     "file": source_file,
+    "api": python_api,
 }
 """For each kind, what writes the Markdown of a name: a module, a service, a chart, a part of a Stage, or a path."""

@@ -12,7 +12,6 @@ from local.html import Content, Html, element, joined, page, table
 
 TASKS, DEAD_LETTERS, FAULTS = "/dev", "/dev/dead-letters", "/dev/faults"
 _LINKS = ((TASKS, "Tasks"), (DEAD_LETTERS, "Dead letters"), (FAULTS, "Faults"), ("/mail", "Mails"))
-REFRESH_SECONDS = 5
 UNKNOWN = "unknown"
 _SHOWN_ELSEWHERE = frozenset({"time", "level", "message", "logger", "service", "stage", "taskId", "exception"})
 
@@ -27,7 +26,7 @@ def tasks_page(tasks: Sequence[Task], problem: str | None) -> str:
             _link(task.id),
             *(task.type or UNKNOWN, task.status, task.user_id or UNKNOWN, task.deliveries, task.attempts),
             _time(task.first_time),
-            _level(task.last_line, task.last_line.message),
+            _message(task.last_line),
         )
         for task in tasks[:MAX_TASKS]
     ]
@@ -41,14 +40,18 @@ def tasks_page(tasks: Sequence[Task], problem: str | None) -> str:
         _notice(problem),
         table(headings, rows) if rows else none,
         more and element("p", more),
-        refresh_seconds=REFRESH_SECONDS,
     )
 
 
 def task_page(task: Task) -> str:
     """Render a task with all its log lines."""
     rows = [
-        (_time(line.time), line.program, _level(line, line.level), _level(line, line.message), _details(line))
+        (
+            _time(line.time),
+            element("span", line.program, class_="nowrap"),
+            element("span", line.level, class_=f"nowrap level-{line.level}"),
+            *(_message(line), _details(line)),
+        )
         for line in task.lines
     ]
     known = (
@@ -79,8 +82,8 @@ def dead_letters_page(listed: Mapping[str, Any], form_token: str, redriven: int 
         for each in messages
     ]
     headings = ("Task", "Type", "User", "Reason", "Detail", "Age", "")
-    count = f"About {listed['approximateCount']} dead letters; shown are {len(messages)}."
-    everything = element("p", count, " ", _form(DEAD_LETTERS, "Redrive all", form_token))
+    count = f"{len(messages)} of about {listed['approximateCount']} dead letters. "
+    everything = element("div", count, _form(DEAD_LETTERS, "Redrive all", form_token), class_="spaced")
     return _page(
         *("Dead letters", DEAD_LETTERS),
         element("p", f"{redriven} redriven.", role="status") if redriven is not None else None,
@@ -102,7 +105,7 @@ def faults_page(switches: Iterable[Switch], form_token: str) -> str:
         *("Faults", FAULTS),
         element("p", "A fault lasts until it is switched off here, or its emulator is restarted."),
         table(("Fault", "State", ""), rows),
-        element("p", _form(FAULTS, "Reset all", form_token)),
+        element("div", _form(FAULTS, "Reset all", form_token), class_="spaced"),
     )
 
 
@@ -119,11 +122,11 @@ def _turn(switch: Switch) -> str:
     return "Switch off" if switch.is_on else "Switch on"
 
 
-def _page(title: str, path: str | None, *content: Content, refresh_seconds: int | None = None) -> str:
+def _page(title: str, path: str | None, *content: Content) -> str:
     links = (
         element("a", name, href=target, aria_current="page" if target == path else None) for target, name in _LINKS
     )
-    return page(title, *content, navigation=element("nav", *links), refresh_seconds=refresh_seconds)
+    return page(title, *content, navigation=element("nav", *links))
 
 
 def _form(action: str, button: str, form_token: str, **fields: str) -> Html:
@@ -136,8 +139,8 @@ def _notice(problem: str | None) -> Html | None:
     return element("p", problem, class_="notice", role="alert") if problem else None
 
 
-def _level(line: LogLine, text: str) -> Html:
-    return element("span", text, class_=f"level-{line.level}")
+def _message(line: LogLine) -> Html:
+    return element("span", line.message, class_=f"level-{line.level}")
 
 
 def _details(line: LogLine) -> Html:
@@ -145,12 +148,12 @@ def _details(line: LogLine) -> Html:
         f"{name}={value}" for name, value in line.fields.items() if name not in _SHOWN_ELSEWHERE and value is not None
     )
     exception = line.fields.get("exception")
-    return joined(element("code", " ".join(fields)), element("pre", str(exception)) if exception else None)
+    return element("div", element("code", " ".join(fields)), element("pre", str(exception)) if exception else None)
 
 
 def _time(time: datetime) -> Html:
     local = time.astimezone()
-    return element("time", f"{local:%H:%M:%S}.{local.microsecond // 1000:03}", datetime=local.isoformat())
+    return element("time", f"{local:%d %b %H:%M:%S}.{local.microsecond // 1000:03}", datetime=local.isoformat())
 
 
 def _age(time: str | None, now: datetime) -> str:

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 import aiohttp
 from aiohttp import hdrs, web
@@ -49,6 +50,14 @@ class DevView:
         return tasks_of(lines, cached), problem
 
 
+class FormError(Exception):
+    """A form is refused."""
+
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 VIEW = web.AppKey("dev_view", DevView)
 
 
@@ -83,7 +92,9 @@ async def _show_problems(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except UnavailableError as error:
-        return _html(pages.problem_page(str(error)), status=503)
+        return _html(pages.problem_page(str(error)), HTTPStatus.SERVICE_UNAVAILABLE)
+    except FormError as error:
+        return _html(pages.problem_page(str(error)), error.status)
 
 
 async def get_tasks(request: web.Request) -> web.Response:
@@ -94,7 +105,7 @@ async def get_task(request: web.Request) -> web.Response:
     tasks, _ = await request.app[VIEW].tasks()
     task = next((task for task in tasks if task.id == request.match_info["id"]), None)
     if task is None:
-        return _html(pages.problem_page("No log line names this task."), status=404)
+        return _html(pages.problem_page("No log line names this task."), HTTPStatus.NOT_FOUND)
     return _html(pages.task_page(task))
 
 
@@ -110,7 +121,7 @@ async def post_dead_letters(request: web.Request) -> web.Response:
     """Redrive the dead letter that the form names, or all."""
     form = await _checked_form(request)
     redriven = await request.app[VIEW].dead_letters.redrive(form.get("id"))
-    raise web.HTTPSeeOther(f"{pages.DEAD_LETTERS}?redriven={redriven}")
+    return _redirect(f"{pages.DEAD_LETTERS}?redriven={redriven}")
 
 
 async def get_faults(request: web.Request) -> web.Response:
@@ -127,23 +138,27 @@ async def post_faults(request: web.Request) -> web.Response:
     elif form["name"] in switches.names:
         await switches.turn(form["name"], on=form.get("on") == "true")
     else:
-        raise web.HTTPBadRequest(text="There is no such switch.\n")
-    raise web.HTTPSeeOther(pages.FAULTS)
+        raise FormError(HTTPStatus.BAD_REQUEST, "There is no such switch.")
+    return _redirect(pages.FAULTS)
 
 
 async def _checked_form(request: web.Request) -> dict[str, str]:
     """Return the fields of a form that a page of this run has sent.
 
-    :raises web.HTTPForbidden: when it is another form.
+    :raises FormError: when it is another form.
     """
     if (request.content_length or 0) > MAX_FORM_BYTES or hdrs.TRANSFER_ENCODING in request.headers:
-        raise web.HTTPRequestEntityTooLarge(max_size=MAX_FORM_BYTES, actual_size=request.content_length or 0)
+        raise FormError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The form is too large.")
     form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
     expected = request.app[VIEW].form_token
     if not hmac.compare_digest(form.get("formToken", "").encode(), expected.encode()):
-        raise web.HTTPForbidden(text="This form is of another run. Reload the page.\n")
+        raise FormError(HTTPStatus.FORBIDDEN, "This form is of another run. Reload the page that it is on.")
     return form
 
 
-def _html(text: str, status: int = 200) -> web.Response:
+def _redirect(path: str) -> web.Response:
+    return web.Response(status=HTTPStatus.SEE_OTHER, headers={hdrs.LOCATION: path})
+
+
+def _html(text: str, status: int = HTTPStatus.OK) -> web.Response:
     return web.Response(text=text, status=status, content_type="text/html", headers={hdrs.CACHE_CONTROL: "no-store"})

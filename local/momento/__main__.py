@@ -10,7 +10,10 @@ import argparse
 import asyncio
 import logging
 import os
+import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from local.momento.calls.dispatch import Service
 from local.momento.errors import PortTakenError
 from local.momento.server import HOST, emulator, serve_until
 from local.momento.settings import InvalidSettingsError, Settings, camel_case
+from local.momento.store.item_file import ItemFile
 from local.momento.store.persistence import StateFileError, load_state
 from local.web_access.access import WebAccess
 from services.common.setting_numbers import argument, parse_decimal, parse_whole
@@ -45,14 +49,28 @@ def main(argv: list[str] | None = None) -> int:
     configure_logging()
     values = {camel_case(each.name): getattr(options, each.name) for each in fields(Settings)}
     try:
-        service = Service(load_state(options.state_file))
-        service.settings.change(values)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with kept_items(options.state_file) as item_file, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            service = Service(load_state(options.state_file), item_file)
+            service.settings.change(values)
             runner.run(_serve(service, options.grpc_port, options.web_port, options.listen_host))
     except (InvalidSettingsError, LocalError, PortTakenError, StateFileError) as error:
         print(f"Momento emulator: {error}", file=sys.stderr)  # noqa: T201 -- for the developer
         return 2
     return 0
+
+
+@contextmanager
+def kept_items(state_file: Path | None) -> Iterator[ItemFile | None]:
+    """Keep the items of the caches in a file beside the state file, if there is one."""
+    if state_file is None:
+        yield None
+        return
+    try:
+        item_file = ItemFile(state_file.with_suffix(".items"))
+    except (OSError, sqlite3.OperationalError) as error:
+        raise StateFileError(f"cannot use the state file {state_file}: {error}") from error
+    with closing(item_file):
+        yield item_file
 
 
 async def _serve(service: Service, grpc_port: int, web_port: int, listen_host: str) -> None:
@@ -82,7 +100,9 @@ def _parser() -> argparse.ArgumentParser:
         "--listen-host", default=HOST, help="address to listen on; in a pod 0.0.0.0 (default: only this machine)"
     )
     parser.add_argument(
-        "--state-file", type=Path, help="keeps keys, caches and the validity of tokens across restarts (default: none)"
+        "--state-file",
+        type=Path,
+        help="keeps keys, caches with their items and the validity of tokens across restarts (default: none)",
     )
     for each in fields(Settings):
         option = "--" + each.name.replace("_", "-")

@@ -16,11 +16,16 @@ from local.web_access.access import WebAccess
 from local.web_access.middleware import middleware
 
 REMOVE_EXPIRED_SECONDS = 30.0
+SAVE_SECONDS = 1.0
+"""So much is lost at most if the process is killed."""
 _STREAMS_PER_TURN = 200
 
 
 class Maintenance:
-    """Sends heartbeats and removes expired items. Set `settings_changed` to apply a new heartbeat interval at once."""
+    """Sends heartbeats, removes expired items and saves changed ones.
+
+    Set `settings_changed` to apply a new heartbeat interval at once.
+    """
 
     def __init__(self, service: Service) -> None:
         self.settings_changed = asyncio.Event()
@@ -30,6 +35,7 @@ class Maintenance:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._send_heartbeats_regularly())
             tasks.create_task(self._remove_expired_regularly())
+            tasks.create_task(self._save_items_regularly())
 
     async def _send_heartbeats_regularly(self) -> None:
         while True:
@@ -57,6 +63,11 @@ class Maintenance:
             for _, cache in self._service.caches:
                 cache.items.remove_expired()
 
+    async def _save_items_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_SECONDS)
+            self._service.caches.save_items()
+
 
 HOST = "127.0.0.1"
 """The address to listen on, and the endpoint in disposable tokens: a pod too is reached by a port-forward."""
@@ -81,6 +92,7 @@ async def emulator(
     """
     maintenance = Maintenance(service)
     async with AsyncExitStack() as stack:
+        stack.callback(service.caches.save_items)
         bound_web_port = await stack.enter_async_context(
             _web_site(service, maintenance, access or WebAccess(), listen_host, web_port)
         )

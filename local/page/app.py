@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import aiohttp
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from local.dev_view.routes import add_dev_view, is_dev_path
 from local.html import STYLE
@@ -30,7 +31,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 
 def create_app(settings: Settings) -> web.Application:
-    app = web.Application(middlewares=[middleware(settings.access, is_navigable=is_page)])
+    app = web.Application(middlewares=[middleware(settings.access, is_navigable=is_page), report_unavailable_mails])
     app[SETTINGS] = settings
     app.on_response_prepare.append(for_own(security_headers(settings.connects_to(), has_forms=is_dev_path)))
     app.on_response_prepare.append(for_own(cors(settings.access, applies=lambda path: path == CONFIG_PATH)))
@@ -113,24 +114,24 @@ async def get_config(request: web.Request) -> web.Response:
 
 
 async def get_mail(request: web.Request) -> web.Response:
-    box = await read_mailbox(request)
+    box = request.app[MAILBOX]
+    await announce(box)
     return web.Response(text=mail_page(box.mails), content_type="text/html", headers=NO_STORE)
 
 
 async def get_mail_json(request: web.Request) -> web.Response:
-    box = await read_mailbox(request)
+    box = request.app[MAILBOX]
+    await announce(box)
     mails = [asdict(mail) | {"code": mail.code} for mail in box.mails]
     return web.json_response({"mails": mails}, headers=NO_STORE)
 
 
-async def read_mailbox(request: web.Request) -> Mailbox:
-    """Read the mailbox now."""
-    box = request.app[MAILBOX]
+@web.middleware
+async def report_unavailable_mails(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
-        await announce(box)
+        return await handler(request)
     except MailsUnavailableError as error:
-        raise web.HTTPServiceUnavailable(text=f"The emulated AWS does not list its mails: {error}\n") from error
-    return box
+        return web.Response(status=503, text=f"The emulated AWS does not list its mails: {error}\n")
 
 
 async def get_style(_: web.Request) -> web.Response:

@@ -39,7 +39,11 @@ def security_headers(
     :param has_forms: whether the page at a path sends forms, to this server, and connects to nothing.
     """
     application = FIXED_HEADERS | {"Content-Security-Policy": content_security_policy(connects_to)}
-    form = FIXED_HEADERS | {"Content-Security-Policy": content_security_policy((), "'self'")}
+    form = FIXED_HEADERS | {
+        "Content-Security-Policy": content_security_policy((), "'self'"),
+        # Without a referrer, browsers send the form with `Origin: null`.
+        "Referrer-Policy": "same-origin",
+    }
 
     async def add(request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(form if has_forms(request.path) else application)

@@ -43,7 +43,7 @@ class LogFile:
     """`<name>.log`: the raw output of one program, over all its restarts and those of the stack.
 
     A file that cannot be written, such as on a full disk, never stops the stack: the line is only on the console then.
-    The file is opened anew for the next line, so that logging continues once there is space.
+    The file is opened again for the next line, so that logging continues once there is space.
     """
 
     def __init__(self, folder: Path, name: str) -> None:

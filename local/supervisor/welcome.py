@@ -9,6 +9,7 @@ def table(ports: Ports) -> list[tuple[str, str]]:
     """Return each address with its description."""
     return [
         (f"http://localhost:{ports.page}", "the application; /config.json is what a client needs to know"),
+        (f"http://localhost:{ports.page}/dev", "tasks with their log lines, dead letters, switches for faults"),
         (f"http://localhost:{ports.page}/mail", "the mails with sign-up codes; no mail leaves this machine"),
         (f"http://localhost:{ports.token}/token", "GET a disposable Momento token for the user's own topic"),
         (f"http://localhost:{ports.ingest}/task", "POST a task; its notification arrives on the topic"),
@@ -27,7 +28,11 @@ def table(ports: Ports) -> list[tuple[str, str]]:
     ]
 
 
-def welcome(ports: Ports, keys: KeyPair, seconds: float) -> str:
+def welcome(ports: Ports, keys: KeyPair, seconds: float, kept: str = "") -> str:
+    """Return the message.
+
+    :param kept: a sentence about what is kept of the last run.
+    """
     rows = table(ports)
     width = max(len(url) for url, _ in rows)
     moved = f"LOCAL_PORT_BASE={ports.base} " if ports != Ports() else ""
@@ -41,6 +46,7 @@ def welcome(ports: Ports, keys: KeyPair, seconds: float) -> str:
             f"  export AWS_ENDPOINT_URL={aws_url(ports)} AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}",
             f"  export AWS_ACCESS_KEY_ID={keys.access_key_id} AWS_SECRET_ACCESS_KEY={keys.secret_access_key}",
             "",
+            *([kept] if kept else []),
             f"ready in {seconds:.1f} s. In a second terminal: {moved}make demo. Stop with Ctrl-C.",
             "",
         ]

@@ -5,5 +5,6 @@ export default defineConfig({
   platform: "neutral",
   target: "es2022",
   dts: { oxc: true }, // fails where a declaration would need type inference over modules
+  logLevel: "warn",
   copy: ["../../LICENSE"],
 });

@@ -13,13 +13,13 @@ from local.plan import ROOT
 from notification_api.client import Credentials
 from tests.support.browser.chromium import ARGUMENTS, VIEWPORT, Network, chromium, chromium_with_profile, fault_proxies
 from tests.support.browser.page import TaskPage, new_page
-from tests.support.browser.stack import BrowserStack, PersistentPlan
+from tests.support.browser.stack import BrowserStack
 from tests.support.browser.tokens import put_storage
 from tests.support.processes.local_stack import LocalStack
 from tests.support.requirements import CHROMIUM
 
 HANDLER = {"TASK_HANDLER": "tests.support.browser.handler:handle"}
-OpenPage = Callable[[BrowserContext], Awaitable[TaskPage]]
+OpenPage = Callable[..., Awaitable[TaskPage]]
 NewContext = Callable[..., Awaitable[BrowserContext]]
 
 
@@ -34,9 +34,7 @@ async def press_try_now(page: TaskPage) -> None:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserStack]:
     folder = tmp_path_factory.mktemp("stack")
     (folder / "frontend").symlink_to(ROOT / "frontend")
-    local_stack = LocalStack(folder, {"processor": HANDLER})
-    local_stack.plan = PersistentPlan(local_stack.plan.ports, local_stack.plan.shell, folder)
-    with local_stack:
+    with LocalStack(folder, {"processor": HANDLER}) as local_stack:
         yield BrowserStack(local_stack)
 
 
@@ -86,8 +84,8 @@ async def open_page(stack: BrowserStack) -> AsyncIterator[OpenPage]:
     """Opens tabs. Afterwards none may have violated the page's policy or written to the console."""
     pages: list[TaskPage] = []
 
-    async def open_one(context: BrowserContext) -> TaskPage:
-        pages.append(await new_page(context, stack.local.page_url))
+    async def open_one(context: BrowserContext, script: str = "") -> TaskPage:
+        pages.append(await new_page(context, stack.page_url, script))
         return pages[-1]
 
     yield open_one

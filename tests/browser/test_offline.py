@@ -84,7 +84,7 @@ async def test_a_task_that_storage_does_not_take_is_still_sent(page: TaskPage, n
     await page.page.evaluate(
         """() => { Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError"); }; }"""
     )
-    with network.ingest.answering(503):
+    with network.api.answering(503):
         await page.send("not in storage")
         await expect(page.page.get_by_text("keep this page open until your tasks are sent")).to_be_visible()
         await expect(page.page.get_by_role("button", name="Try now")).to_be_visible()
@@ -93,11 +93,11 @@ async def test_a_task_that_storage_does_not_take_is_still_sent(page: TaskPage, n
 
 
 async def test_a_task_whose_answer_is_lost_runs_once(page: TaskPage, network: Network, stack: BrowserStack) -> None:
-    network.ingest.lose_answers = True
+    network.api.lose_answers = True
     await page.send("answer lost")
     await wait_for_history(stack, await page.id_token(), 1)
     await expect(page.page.get_by_role("button", name="Try now")).to_be_visible()
-    network.ingest.lose_answers = False
+    network.api.lose_answers = False
     await press_try_now(page)
     await page.expect_task("answer lost", "finished")
     await expect(page.page.locator(".task")).to_have_count(1)

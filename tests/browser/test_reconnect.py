@@ -1,7 +1,7 @@
-"""Streams that break, end, stall or are refused, and the SDK's habits that `transport/momento-sdk.ts` works around."""
+"""Streams that break, end, stall or are refused: over `fetch`, and over the Momento SDK, which is the fallback."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 import pytest_asyncio
@@ -10,6 +10,7 @@ from playwright.async_api import BrowserContext, expect
 from notification_api.client import Credentials
 from tests.browser.conftest import OpenPage
 from tests.support.browser.chromium import Network
+from tests.support.browser.network import disconnected
 from tests.support.browser.page import TaskPage
 from tests.support.browser.performance import notification
 from tests.support.browser.stack import BrowserStack
@@ -18,6 +19,14 @@ from tests.support.browser.tokens import put_storage
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SUBSCRIBE = "/cache_client.pubsub.Pubsub/Subscribe"
+FALLBACK = "the Momento SDK is used from now on"
+BLOCK_FETCH = f"""
+const {{ fetch: unblocked }} = window;
+window.fetch = (url, options) =>
+  String(url).endsWith("{SUBSCRIBE}") ? Promise.reject(new TypeError("Blocked by the test")) : unblocked(url, options);
+"""
+"""What a page sees of CORS rules that refuse its headers."""
+BOTH_TRANSPORTS = pytest.mark.parametrize("transport", ["fetch", "sdk"], indirect=True)
 EXPIRING_TOKEN_SECONDS = 4
 RENEWED_TOKEN_SECONDS = 10
 """Renewed after 7 s: 3 s remain for a page on a busy machine."""
@@ -27,6 +36,31 @@ RENEWED_TOKEN_SECONDS = 10
 async def user(stack: BrowserStack) -> Credentials:
     """One user for all tests of the connection."""
     return await stack.sign_up()
+
+
+@pytest.fixture
+def transport(request: pytest.FixtureRequest) -> str:
+    """What streams are opened with: `fetch`, or `sdk` by indirect parametrization."""
+    return str(getattr(request, "param", "fetch"))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_page(open_page: OpenPage, transport: str) -> AsyncIterator[OpenPage]:
+    """Opens tabs. With `sdk` they cannot subscribe over `fetch`, so that they change to the Momento SDK."""
+    if transport == "fetch":
+        yield open_page
+        return
+    pages: list[TaskPage] = []
+
+    async def open_one(context: BrowserContext) -> TaskPage:
+        pages.append(await open_page(context, BLOCK_FETCH))
+        return pages[-1]
+
+    yield open_one
+    for page in pages:
+        reported = [text for text in page.console if FALLBACK in text]
+        assert reported
+        page.console = [text for text in page.console if text not in reported]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -60,6 +94,7 @@ async def notify(page: TaskPage, stack: BrowserStack, text: str) -> None:
     await page.expect_announced(f"Finished task: {text}")
 
 
+@BOTH_TRANSPORTS
 @pytest.mark.parametrize("items", [0, 1], ids=["no item before", "an item before"])
 async def test_what_is_published_while_the_connection_drops_is_notified_once(
     page: TaskPage, network: Network, stack: BrowserStack, items: int
@@ -75,8 +110,14 @@ async def test_what_is_published_while_the_connection_drops_is_notified_once(
     await page.expect_nothing_announced_twice()
 
 
-@pytest.mark.parametrize("items", [0, 1], ids=["no item before", "an item before"])
-@pytest.mark.parametrize("status", [401, 429, 502, 503])
+@pytest.mark.parametrize(
+    ("status", "items", "transport"),
+    [
+        *((status, items, "fetch") for status in (401, 429, 502, 503) for items in (0, 1)),
+        (503, 1, "sdk"),
+    ],
+    indirect=["transport"],
+)
 async def test_a_refused_reconnect_is_retried(
     page: TaskPage, network: Network, stack: BrowserStack, status: int, items: int
 ) -> None:
@@ -102,10 +143,11 @@ async def test_a_refused_connection_is_retried(
     await notify(page, stack, "afterwards")
 
 
+@BOTH_TRANSPORTS
 async def test_a_server_that_ends_streams_cleanly_is_not_flooded_with_requests(
     page: TaskPage, network: Network, stack: BrowserStack
 ) -> None:
-    """The SDK alone would reconnect hundreds of times a second."""
+    """The SDK by itself would reconnect hundreds of times a second."""
     subscribes = SubscribeCounter(page)
     for _ in range(60):
         await stack.end_streams("end")
@@ -129,6 +171,7 @@ async def test_a_half_open_connection_is_detected_by_missing_heartbeats(
         await page.expect_live()
 
 
+@BOTH_TRANSPORTS
 async def test_a_stream_that_never_opens_times_out_and_is_retried(
     page: TaskPage, stack: BrowserStack, network: Network
 ) -> None:
@@ -139,6 +182,7 @@ async def test_a_stream_that_never_opens_times_out_and_is_retried(
     await notify(page, stack, "afterwards")
 
 
+@BOTH_TRANSPORTS
 async def test_malformed_items_have_no_effect(page: TaskPage, stack: BrowserStack) -> None:
     subscribes = SubscribeCounter(page)
     topic = await stack.topic(await page.id_token())
@@ -149,8 +193,10 @@ async def test_malformed_items_have_no_effect(page: TaskPage, stack: BrowserStac
     await page.expect_live()
     await notify(page, stack, "afterwards")
     assert subscribes.count == 0
+    assert "" not in await page.announced()
 
 
+@BOTH_TRANSPORTS
 async def test_plain_text_is_notified_after_the_topic_has_restarted(
     new_user_page: TaskPage, network: Network, stack: BrowserStack
 ) -> None:
@@ -176,6 +222,7 @@ async def test_a_first_discontinuity_has_no_effect(page: TaskPage, network: Netw
         await page.expect_live()
 
 
+@BOTH_TRANSPORTS
 async def test_a_discontinuity_is_caught_up_without_a_new_stream(page: TaskPage, stack: BrowserStack) -> None:
     """Over its quota Momento skips a message and reports a discontinuity before the next one."""
     subscribes, states = SubscribeCounter(page), await watch_states(page)
@@ -217,7 +264,7 @@ async def test_a_reconnect_with_an_expired_token_is_retried(
         for number in range(items):
             await notify(page, stack, f"before {number}")
         id_token = await page.id_token()
-        with network.token.cut():  # so that it cannot be renewed
+        with network.api.cut():  # so that it cannot be renewed
             await asyncio.sleep(token_seconds)
             network.momento.drop()
             await page.expect_state("reconnecting")
@@ -225,6 +272,31 @@ async def test_a_reconnect_with_an_expired_token_is_retried(
         await page.expect_live()
         await page.expect_announced("Finished task: meanwhile")
         await notify(page, stack, "afterwards")
+
+
+async def test_where_momentos_cors_rules_refuse_the_page_the_sdk_is_used(
+    context: BrowserContext, open_page: OpenPage, network: Network, stack: BrowserStack
+) -> None:
+    """The rules of the real service are not published; they allow the headers of the SDK."""
+    with network.momento.allowing_only_with("x-user-agent"):
+        page = await open_page(context)
+        await page.expect_live()
+        await notify(page, stack, "over the SDK")
+    assert [FALLBACK in text for text in page.console] == [True]
+    page.console.clear()
+
+
+async def test_a_page_that_is_opened_without_a_network_does_not_load_the_sdk(
+    context: BrowserContext, open_page: OpenPage, network: Network, stack: BrowserStack
+) -> None:
+    with disconnected(network):
+        page = await open_page(context)
+        await page.expect_state("reconnecting")
+        await asyncio.sleep(5)  # several attempts
+    await page.expect_live(within_ms=20_000)
+    await notify(page, stack, "afterwards")
+    loaded = "performance.getEntriesByType('resource').map(({ name }) => name)"
+    assert not any("/momento-" in name for name in await page.page.evaluate(loaded))
 
 
 async def watch_states(page: TaskPage) -> Callable[[], Awaitable[list[str]]]:

@@ -31,7 +31,7 @@ async def test_a_restarting_service_loses_no_notification(page: TaskPage, stack:
 
 
 async def test_a_busy_token_service_is_reported_and_retried(page: TaskPage, network: Network) -> None:
-    with network.token.answering(503):
+    with network.api.answering(503):
         network.momento.drop()
         await page.page.reload()
         await page.expect_state("reconnecting")
@@ -97,7 +97,7 @@ async def test_an_expired_session_is_reported_and_keeps_what_was_sent(
 async def test_a_session_that_the_services_refuse_has_expired(
     page: TaskPage, network: Network, user: Credentials
 ) -> None:
-    with network.ingest.answering(401):
+    with network.api.answering(401):
         await page.send("sent too late")
         await expect(page.page.get_by_text("Your session has expired.")).to_be_visible(timeout=10_000)
     await page.sign_in(user)

@@ -90,7 +90,7 @@ async def test_a_service_that_fails_every_task_is_reported_and_all_can_be_resent
     page: TaskPage, network: Network
 ) -> None:
     texts = ("the first", "the second", "the third")
-    with network.ingest.answering(500):
+    with network.api.answering(500):
         await page.send(*texts)
         await expect(page.page.get_by_text("The service answered with an error.").first).to_be_visible()
         for text in texts:
@@ -109,7 +109,7 @@ async def test_a_gateway_that_fails_every_task_for_a_while_is_reported_and_all_a
     texts = ("the first", "the second", "the third")
     posts: list[str] = []
     page.page.on("request", lambda request: posts.append(request.url) if is_post_of_task(request) else None)
-    with network.ingest.answering(status):
+    with network.api.answering(status):
         await page.send(*texts)
         await expect(page.page.get_by_text("The service answered with an error.").first).to_be_visible()
         await page.page.evaluate(RETRY_WITHOUT_PAUSE)

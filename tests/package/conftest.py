@@ -1,4 +1,4 @@
-"""Fixtures: the packed client, and Chromium."""
+"""Fixtures: the packed client, the local stack, and Chromium."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,14 +8,16 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.support.browser.chromium import ARGUMENTS
-from tests.support.requirements import CHROMIUM
-from tests.support.vite_app import pack_client
+from tests.support.processes.local_stack import local_stack as local_stack
+from tests.support.requirements import CHROMIUM, client_package
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def client_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tarball that npm would publish."""
-    return await pack_client(tmp_path_factory.mktemp("package"))
+@pytest.fixture(scope="session")
+def client_tarball() -> Path:
+    """What npm would publish."""
+    tarball = client_package()
+    assert tarball is not None
+    return tarball
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -13,9 +13,9 @@ from playwright.async_api import Browser, Page, expect
 from local.plan import ROOT
 from local.token import id_token
 from tests.support.processes.local_stack import LocalStack
-from tests.support.vite_app import ViteApp, preview
+from tests.support.vite_app import ViteApp, preview, problems_of
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 FRAMEWORKS = ("react", "vanilla", "vue")
 NOTIFIED_WITHIN_MS = 20_000
@@ -30,15 +30,15 @@ async def token(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactor
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def apps(
-    client_package: Path, local_stack: LocalStack, token: str, tmp_path_factory: pytest.TempPathFactory
+    client_tarball: Path, local_stack: LocalStack, token: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Apps:
     """The application of each quick start, built."""
     folder = tmp_path_factory.mktemp("quick-starts")
 
     async def quick_start(framework: str) -> ViteApp:
         app = await ViteApp.create(folder / framework, f"{framework}-ts")
-        await app.install(str(client_package))
-        app.copy(ROOT / "examples" / f"{framework}-quickstart")
+        await app.install(str(client_tarball))
+        app.copy(ROOT / "examples" / f"{framework}-quickstart" / "src", "src")
         settings = {"VITE_API_URL": local_stack.page_url, "VITE_ID_TOKEN": token}
         (app.folder / ".env.local").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         await app.build()
@@ -69,16 +69,14 @@ async def test_a_quick_start_submits_a_task_and_shows_its_notification(
     framework: str, apps: Apps, local_stack: LocalStack, token: str, browser: Browser
 ) -> None:
     known = await notification_count(local_stack, token)
-    console: list[str] = []
     with preview(apps[framework].folder, local_stack.developers_port) as url:
         async with await browser.new_context() as context:
             page = await context.new_page()
-            page.on("console", lambda message: console.append(message.text))
-            page.on("pageerror", lambda error: console.append(str(error)))
+            problems = problems_of(page)
             await page.goto(url)
             await expect(page.get_by_text("Connection: connected")).to_be_visible(timeout=NOTIFIED_WITHIN_MS)
             await expect_notified(page, known)
-    assert console == []
+            assert problems == []
 
 
 async def test_only_what_an_application_uses_has_to_be_installed(apps: Apps) -> None:

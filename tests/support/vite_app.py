@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from playwright.async_api import ConsoleMessage, Page
+
 from local.plan import ROOT
 from tests.support.ports import free_port
 from tests.support.processes.child import running
 
+VITE = str(ROOT / "node_modules" / ".bin" / "vite")
 CREATE_VITE = "create-vite@9.3.0"
 QUIET = ("--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error")
 
@@ -38,13 +41,6 @@ async def run(*command: str, folder: Path, environment: Mapping[str, str] | None
     return output
 
 
-async def pack_client(folder: Path) -> Path:
-    """Build the client and return its tarball, in `folder`."""
-    await run("npm", "pack", "--workspace", "sdk/javascript", "--pack-destination", str(folder), folder=ROOT)
-    (tarball,) = folder.glob("*.tgz")
-    return tarball
-
-
 class ViteApp:
     """An application in a folder of its own, outside of this repository and its node_modules."""
 
@@ -61,9 +57,9 @@ class ViteApp:
     async def install(self, *packages: str) -> None:
         await run("npm", "install", *QUIET, *packages, folder=self.folder)
 
-    def copy(self, source: Path) -> None:
+    def copy(self, source: Path, below: str = ".") -> None:
         """Copy files over those of the template."""
-        shutil.copytree(source, self.folder, dirs_exist_ok=True)
+        shutil.copytree(source, self.folder / below, dirs_exist_ok=True)
 
     async def build(self) -> None:
         """Check the types and bundle, with what the template provides for that."""
@@ -79,8 +75,20 @@ class ViteApp:
 def preview(folder: Path, port: int | None = None) -> Iterator[str]:
     """Serve an application that was built, and return its URL."""
     port = port or free_port()
-    vite = ROOT / "node_modules" / "vite" / "bin" / "vite.js"
-    command = ["node", str(vite), "preview", str(folder), "--host", "127.0.0.1", "--port", str(port), "--strictPort"]
+    command = [VITE, "preview", str(folder), "--host", "127.0.0.1", "--port", str(port), "--strictPort"]
     with running(command, {}) as server:
-        server.wait_until_ready(f"http://127.0.0.1:{port}/")
+        server.wait_for_output("Local:")
         yield f"http://localhost:{port}"
+
+
+def problems_of(page: Page) -> list[str]:
+    """Return a list to which the page's warnings and errors are added."""
+    problems: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type in {"warning", "error"}:
+            problems.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    return problems

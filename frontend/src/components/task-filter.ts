@@ -22,7 +22,7 @@ export function matches(task: Task, filter: Filter): boolean {
   return true;
 }
 
-export function countTasks(tasks: Task[]): Counts {
+export function countTasks(tasks: readonly Task[]): Counts {
   const counts: Counts = { all: tasks.length, active: 0, failed: 0, done: 0 };
   for (const task of tasks) {
     if (matches(task, "active")) counts.active += 1;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { loadConfig, route } from "./config";
+import { loadConfig } from "./config";
 
-const CONFIG = { tokenUrl: "a", taskUrl: "b", region: "c", userPoolId: "d", userPoolClientId: "e" };
+const CONFIG = { apiUrl: "/", region: "c", userPoolId: "d", userPoolClientId: "e" };
 const answering =
   (body: unknown, status = 200) =>
   async () =>
@@ -13,7 +13,7 @@ describe("the application's settings", () => {
   });
 
   test("that are missing are all named", async () => {
-    await expect(loadConfig(answering({ ...CONFIG, tokenUrl: "", region: 7 }))).rejects.toThrow("tokenUrl, region");
+    await expect(loadConfig(answering({ ...CONFIG, apiUrl: "", region: 7 }))).rejects.toThrow("apiUrl, region");
   });
 
   test("may include the largest request body of the ingest service", async () => {
@@ -37,9 +37,5 @@ describe("the application's settings", () => {
 
   test("that cannot be read are reported with the status", async () => {
     await expect(loadConfig(answering({}, 503))).rejects.toThrow("503");
-  });
-
-  test.each(["http://x", "http://x/", "http://x//"])("a route below %s", (url) => {
-    expect(route(url, "token")).toBe("http://x/token");
   });
 });

@@ -1,9 +1,7 @@
 /** The application's settings, which the server gives it in `/config.json`. */
 export interface Config {
-  /** Base URL of the token service. */
-  tokenUrl: string;
-  /** Base URL of the ingest service. */
-  taskUrl: string;
+  /** Base URL of the API: absolute, or relative to the page. */
+  apiUrl: string;
   region: string;
   userPoolId: string;
   userPoolClientId: string;
@@ -18,7 +16,7 @@ export interface Config {
 /** The ingest service's default for `MAX_BODY_BYTES`. */
 export const DEFAULT_MAX_BODY_BYTES = 262_144;
 
-const REQUIRED = ["tokenUrl", "taskUrl", "region", "userPoolId", "userPoolClientId"] as const;
+const REQUIRED = ["apiUrl", "region", "userPoolId", "userPoolClientId"] as const;
 
 /** @throws Error with a message for the user, naming every missing setting. */
 export async function loadConfig(fetchConfig: typeof fetch = fetch): Promise<Config> {
@@ -44,9 +42,4 @@ function isTypes(value: unknown): boolean {
   return (
     value === undefined || (Array.isArray(value) && value.every((type) => typeof type === "string" && type !== ""))
   );
-}
-
-/** `path` below `serviceUrl`, which may end in slashes and have a path of its own. */
-export function route(serviceUrl: string, path: string): string {
-  return `${serviceUrl.replace(/\/+$/, "")}/${path}`;
 }

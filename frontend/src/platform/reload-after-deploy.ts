@@ -2,18 +2,9 @@
  * A deploy removes the files of the previous version of the application, so that a tab can no longer load what it has
  * not loaded yet.
  */
-import { preloadMomentoSdk } from "notification-api-client";
-
 const KEY = "notification-api-reloaded-at";
 /** While servers of both versions answer, a page might reload again and again. */
 const MIN_INTERVAL_MS = 60_000;
-
-/** Loads, once the page is idle, what a tab needs when it becomes the leader. */
-export function preloadWhenIdle(): void {
-  const preload = (): void => void preloadMomentoSdk();
-  if ("requestIdleCallback" in globalThis) requestIdleCallback(preload);
-  else setTimeout(preload, 1_000);
-}
 
 /** Reloads the page where a file cannot be loaded and there is a newer version of the application. */
 export function reloadAfterDeploy(): void {

@@ -1,5 +1,5 @@
-import type { StoredValue } from "notification-api-client";
 import { isVisible } from "../platform/page-events";
+import type { StoredValue } from "../platform/user-storage";
 import { Announcements, type Announcement } from "./announcements";
 import { PageTitle } from "./page-title";
 import { SystemNotifications } from "./system-notifications";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { StoredValue } from "notification-api-client";
+import type { StoredValue } from "../platform/user-storage";
 import type { Announcement } from "./announcements";
 import { SystemNotifications } from "./system-notifications";
 

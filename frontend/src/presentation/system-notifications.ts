@@ -1,6 +1,6 @@
-import type { StoredValue } from "notification-api-client";
 import { ref, type Ref } from "vue";
 import { isVisible } from "../platform/page-events";
+import type { StoredValue } from "../platform/user-storage";
 import type { Announcement } from "./announcements";
 
 export type Permission = "unavailable" | "off" | "on" | "denied";

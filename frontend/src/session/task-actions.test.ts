@@ -1,63 +1,76 @@
-import { applyChange, TokenService, type Task, type TaskChange, type TaskStore } from "notification-api-client";
+import { NotificationError, ServiceError, type NotificationApi, type Task } from "notification-api-client";
 import { beforeEach, expect, test } from "vitest";
 import { TaskActions } from "./task-actions";
-import type { UserTasks } from "./user-tasks";
 
-let store: TaskStore;
-let sent: unknown[];
-let resent: string[];
+let tasks: Map<string, Task>;
+let sent: [string, unknown][];
+let resent: (string | undefined)[];
 let hasCapacity: boolean;
-let answer: () => Response;
+let failure: Error | undefined;
 let actions: TaskActions;
 
-function list(taskId: string, status: "failed" | "finished" | "progress"): Task {
-  const notification = { taskId, status, message: "x", time: 1, input: `do ${taskId}` } as const;
-  applyChange(store, { type: "notified", notification, at: 1 });
-  return taskOf(taskId);
+function list(taskId: string, state: Task["state"]): Task {
+  const task: Task = { key: taskId, taskId, state, type: "report", data: `do ${taskId}`, sentAt: 1, changedAt: 1 };
+  tasks.set(taskId, task);
+  return task;
 }
 
-function taskOf(key: string): Task {
-  return store.get(key) as Task;
+async function answer<T>(value: T): Promise<T> {
+  if (failure !== undefined) throw failure;
+  return value;
 }
+
+async function submit(type: string, data: unknown): Promise<unknown> {
+  if (!hasCapacity) throw new NotificationError("outbox_full", "Too many tasks wait to be sent");
+  return sent.push([type, data]);
+}
+
+const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
 
 beforeEach(() => {
-  [store, sent, resent, hasCapacity] = [new Map(), [], [], true];
-  answer = () => Response.json({ message: "Finished task: whole" });
-  const tasks = {
-    store,
-    change: (change: TaskChange) => applyChange(store, change),
-    send: (data: unknown) => hasCapacity && sent.push(data) > 0,
-    remove: (key: string) => store.delete(key),
-  } as unknown as UserTasks;
-  const fetch = async (): Promise<Response> => answer();
-  const service = new TokenService({ fetch, getIdToken: async () => "id" }, { tokenUrl: "http://x.test/token" });
-  actions = new TaskActions(tasks, service, (key) => resent.push(key));
+  [tasks, sent, resent, hasCapacity, failure] = [new Map(), [], [], true, undefined];
+  const api = {
+    submit,
+    cancel: () => answer({}),
+    result: () => answer({ message: "Finished task: whole" }),
+    tasks: {
+      get: (key: string) => tasks.get(key),
+      resend: (key?: string) => resent.push(key),
+      remove: (key: string) => tasks.delete(key),
+    },
+  };
+  actions = new TaskActions(api as unknown as NotificationApi);
 });
 
-test("a task is sent again once, whatever the number of clicks", () => {
+test("a task is sent again once, whatever the number of clicks", async () => {
   const task = list("a", "failed");
   actions.retry(task);
   actions.retry(task);
-  expect([sent, actions.retried.has("a"), actions.noteOf(task)]).toEqual([["do a"], true, "Sent again as a new task."]);
+  await settled();
+  expect([sent, actions.retried.has("a"), actions.noteOf(task)]).toEqual([
+    [["report", "do a"]],
+    true,
+    "Sent again as a new task.",
+  ]);
   actions.clear();
   expect([actions.retried.size, actions.noteOf(task)]).toEqual([0, undefined]);
 });
 
-test("a task that could not be sent again can be tried once more", () => {
+test("a task that could not be sent again can be tried once more", async () => {
   const task = list("a", "failed");
   hasCapacity = false;
   actions.retry(task);
+  await settled();
   expect(actions.noteOf(task)).toBe("Too many tasks are waiting to be sent. Try again later.");
   hasCapacity = true;
   actions.retry(task);
-  expect(sent).toEqual(["do a"]);
+  expect(sent).toEqual([["report", "do a"]]);
 });
 
 test("an unsent task itself is sent each time", () => {
-  applyChange(store, { type: "added", key: "k", data: "x", at: 1 });
-  applyChange(store, { type: "unsent", key: "k", at: 2 });
-  actions.retry(taskOf("k"));
-  actions.retry(taskOf("k"));
+  const task = list("k", "unsent");
+  actions.retry(task);
+  actions.retry(task);
   expect([sent, resent]).toEqual([[], ["k", "k"]]);
 });
 
@@ -69,22 +82,29 @@ test("the last ten results are kept", async () => {
 test("notes and results are removed with their task", async () => {
   actions.retry(list("a", "failed"));
   await actions.loadResult(list("b", "finished"));
-  store.delete("a"); // as another tab does
-  actions.remove(taskOf("b"));
+  tasks.delete("a"); // as another tab does
+  actions.remove(list("b", "finished"));
   expect([actions.notes.size, actions.results.size, actions.retried.size]).toEqual([0, 0, 0]);
 });
 
 test("a failed cancellation is mentioned only until the task has ended", async () => {
-  answer = () => Response.json({ detail: "busy" }, { status: 503 });
-  await actions.cancel(list("a", "progress"));
-  expect(actions.noteOf(taskOf("a"))).toBe("The service cannot do this right now. Try again in a moment.");
+  failure = new ServiceError("busy", 503);
+  const task = list("a", "running");
+  await actions.cancel(task);
+  expect(actions.noteOf(task)).toBe("The service cannot do this right now. Try again in a moment.");
   expect(actions.noteOf(list("a", "finished"))).toBeUndefined();
 });
 
+test("a cancellation that came too late is mentioned", async () => {
+  failure = new ServiceError("The task has ended", 409);
+  const task = list("a", "finished");
+  await actions.cancel(task);
+  expect(actions.noteOf(task)).toBe("It had ended before it could be cancelled.");
+});
+
 test("a service that cannot be reached is mentioned", async () => {
-  answer = () => {
-    throw new TypeError("Failed to fetch");
-  };
-  await actions.loadResult(list("a", "finished"));
-  expect(actions.noteOf(taskOf("a"))).toBe("The service cannot be reached. Try again.");
+  failure = new TypeError("Failed to fetch");
+  const task = list("a", "finished");
+  await actions.loadResult(task);
+  expect(actions.noteOf(task)).toBe("The service cannot be reached. Try again.");
 });

@@ -1,15 +1,14 @@
 import {
   isActive,
   isFinal,
+  NotificationError,
   ServiceError,
+  type NotificationApi,
   type Task,
-  type TaskOptions,
   type TaskResult,
-  type TokenService,
 } from "notification-api-client";
 import { shallowReactive } from "vue";
 import { UNREACHABLE } from "../text/status-text";
-import type { UserTasks } from "./user-tasks";
 
 const NOT_NOW = "The service cannot do this right now. Try again in a moment.";
 const SENT_AGAIN = "Sent again as a new task.";
@@ -32,15 +31,10 @@ export class TaskActions {
   readonly busy: Set<string> = shallowReactive(new Set());
   /** The keys of tasks that were sent again as new tasks. */
   readonly retried: Set<string> = shallowReactive(new Set());
-  readonly #tasks: UserTasks;
-  readonly #service: TokenService;
-  readonly #resend: (key: string) => void;
+  readonly #api: NotificationApi;
 
-  /** `resend` sends an unsent task again. */
-  constructor(tasks: UserTasks, service: TokenService, resend: (key: string) => void) {
-    this.#tasks = tasks;
-    this.#service = service;
-    this.#resend = resend;
+  constructor(api: NotificationApi) {
+    this.#api = api;
   }
 
   noteOf(task: Task): string | undefined {
@@ -52,14 +46,10 @@ export class TaskActions {
     if (taskId === undefined) return;
     const action = async (): Promise<void> => {
       try {
-        const status = await this.#service.cancel(taskId);
-        const cancelRequestedAt = status.cancelRequestedAt ?? Date.now();
-        this.#tasks.change({ type: "status", status: { ...status, cancelRequestedAt, updatedAt: 0 }, at: Date.now() });
+        await this.#api.cancel(taskId);
       } catch (error) {
-        if (statusOf(error) !== 409) throw error;
+        if (!(error instanceof ServiceError && error.status === 409)) throw error;
         this.notes.set(key, { text: "It had ended before it could be cancelled." });
-        const status = await this.#service.task(taskId);
-        this.#tasks.change({ type: "status", status, at: Date.now() });
       }
     };
     await this.#attempt(key, action, true);
@@ -69,7 +59,7 @@ export class TaskActions {
   async loadResult({ key, taskId }: Task): Promise<void> {
     if (taskId === undefined) return;
     await this.#attempt(key, async () => {
-      this.results.set(key, await this.#service.result(taskId));
+      this.results.set(key, await this.#api.result(taskId));
       for (const oldest of [...this.results.keys()].slice(0, -MAX_RESULTS)) this.results.delete(oldest);
     });
   }
@@ -80,15 +70,20 @@ export class TaskActions {
     this.#forgetRemoved();
     if (this.retried.has(key)) return;
     this.notes.delete(key);
-    if (task.state === "unsent") return this.#resend(key);
-    const isAdded = this.#tasks.send(task.data, optionsOf(task));
-    if (isAdded) this.retried.add(key);
-    this.notes.set(key, { text: isAdded ? SENT_AGAIN : "Too many tasks are waiting to be sent. Try again later." });
+    if (task.state === "unsent") return this.#api.tasks.resend(key);
+    this.retried.add(key);
+    this.notes.set(key, { text: SENT_AGAIN });
+    const { type = "default", data, ttlSeconds } = task;
+    this.#api.submit(type, data, { ...(ttlSeconds !== undefined && { ttlSeconds }) }).catch((error: unknown) => {
+      if (!isOutboxFull(error)) return; // the new task shows the error
+      this.retried.delete(key);
+      this.notes.set(key, { text: "Too many tasks are waiting to be sent. Try again later." });
+    });
   }
 
   /** Removes a task that was not accepted. */
   remove({ key }: Task): void {
-    this.#tasks.remove(key);
+    this.#api.tasks.remove(key);
     this.#forgetRemoved();
   }
 
@@ -101,7 +96,7 @@ export class TaskActions {
   /** Another tab may have removed a task, or the list may have grown too long. */
   #forgetRemoved(): void {
     for (const keys of [this.notes, this.results, this.retried])
-      for (const key of [...keys.keys()]) if (!this.#tasks.store.has(key)) keys.delete(key);
+      for (const key of [...keys.keys()]) if (this.#api.tasks.get(key) === undefined) keys.delete(key);
   }
 
   async #attempt(key: string, action: () => Promise<void>, isForActiveTask = false): Promise<void> {
@@ -130,12 +125,9 @@ export function canRemove(task: Task): boolean {
   return task.state === "rejected" || task.state === "unsent";
 }
 
-function optionsOf({ type, ttlSeconds }: Task): TaskOptions {
-  return { ...(type !== undefined && { type }), ...(ttlSeconds !== undefined && { ttlSeconds }) };
-}
-
-function statusOf(error: unknown): number | undefined {
-  return error instanceof ServiceError ? error.status : undefined;
+/** Too many tasks wait to be sent, so that the one more is not kept. */
+export function isOutboxFull(error: unknown): boolean {
+  return error instanceof NotificationError && error.code === "outbox_full";
 }
 
 function noteTextOf(error: unknown): string {

@@ -1,5 +1,5 @@
 import { isActive, type Task } from "notification-api-client";
-import { TASK_STATUS_TEXT } from "./status-text";
+import { TASK_STATUS_TEXT, unsentReason } from "./status-text";
 import { timeUntil } from "./time-text";
 
 /** More than a row shows. */
@@ -38,11 +38,12 @@ export function resultOf(task: Task): string | null {
 
 /** Why a task failed, is not sent or ended otherwise; null where it did not. */
 export function explanationOf(task: Task): string | null {
-  const { state, message = "" } = task;
+  const { state, message = "", submissionError } = task;
   switch (state) {
     case "rejected":
-    case "unsent":
       return message || null;
+    case "unsent":
+      return submissionError === undefined ? null : unsentReason(submissionError);
     case "unknown":
       return "Its end is not known: notifications are kept for 24 hours.";
     case "expired":

@@ -20,6 +20,7 @@ from local.momento.faults import Faults
 from local.momento.settings import Settings
 from local.momento.stats import Stats
 from local.momento.store.caches import Caches
+from local.momento.store.item_file import ItemFile
 from local.momento.store.persistence import State
 from local.momento.store.subscription import Subscription
 
@@ -29,10 +30,10 @@ SUBSCRIBE = SUBSCRIBE_PATH.rpartition("/")[2]
 class Service:
     """Everything that a client can call, through either front."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, item_file: ItemFile | None = None) -> None:
         self.settings = Settings()
         self.credentials = Credentials(self.settings, state)
-        self.caches = Caches(self.settings, state)
+        self.caches = Caches(self.settings, state, item_file)
         self.faults = Faults()
         self.stats = Stats()
         self._topics = TopicCalls(self.settings, self.caches, self.stats)

@@ -38,14 +38,36 @@ class Items:
     used are removed.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+        on_change: Callable[[bytes], object] = lambda _key: None,
+    ) -> None:
+        """Start without items.
+
+        :param clock: the time of day, because items may outlive the process.
+        :param on_change: called with the key of each item that is set or removed.
+        """
         self.used_bytes = 0
         self._settings = settings
         self._clock = clock
+        self._on_change = on_change
         self._items: OrderedDict[bytes, Value | Dictionary] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._items)
+
+    def restore(self, items: Iterable[tuple[bytes, Value | Dictionary]]) -> None:
+        """Take the items of an earlier process, which is no change of them. Expired ones are removed."""
+        for key, item in items:
+            self._items[key] = item
+            self.used_bytes += len(key) + item.size_bytes()
+        self.remove_expired()
+
+    def peek(self, key: bytes) -> Value | Dictionary | None:
+        """Return the item, which does not count as a use of it."""
+        return self._items.get(key)
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value; raises FAILED_PRECONDITION if the key has a dictionary."""
@@ -71,6 +93,7 @@ class Items:
         removed = self._items.pop(key, None)
         if removed is not None:
             self.used_bytes -= len(key) + removed.size_bytes()
+            self._on_change(key)
 
     def dictionary(self, key: bytes) -> Mapping[bytes, bytes] | None:
         """Return the dictionary; raises FAILED_PRECONDITION if the key has a value."""
@@ -129,6 +152,7 @@ class Items:
         self.delete(key)
         self._items[key] = item
         self.used_bytes += len(key) + item.size_bytes()
+        self._on_change(key)
         while self.used_bytes > self._settings.max_cache_bytes and len(self._items) > 1:
             self.delete(next(iter(self._items)))
 

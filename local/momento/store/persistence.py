@@ -1,14 +1,14 @@
-"""What survives a restart: keys, disposable tokens and the names of caches, as with the real service.
-
-Items and topics do not survive, so that tests can restart the emulator to lose them.
-"""
+"""Keys, disposable tokens and the names of caches, which survive a restart, as with the real service."""
 
 import base64
 import json
+import logging
 import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 
 class StateFileError(Exception):
@@ -40,19 +40,26 @@ class State:
 
 
 def load_state(path: Path | None) -> State:
-    """Read the state at `path`, or create it; raises `StateFileError`."""
+    """Read the state at `path`, or create it. A file that is no state, or a damaged one, is moved away.
+
+    :raises StateFileError: when the file system does not permit it.
+    """
     if path is None:
         return State()
     try:
-        if not path.exists():
-            state = State(path)
-        else:
-            content = json.loads(path.read_text())
-            secret = base64.b64decode(content["secret"], validate=True)
-            state = State(path, secret, set(content["keyIds"]), set(content["caches"]))
+        state = _read(path) if path.exists() else State(path)
         state.save()
     except OSError as error:
         raise StateFileError(f"cannot use the state file {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise StateFileError(f"{path} is not a state file of the emulator; remove it to create a new one") from error
     return state
+
+
+def _read(path: Path) -> State:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        secret = base64.b64decode(content["secret"], validate=True)
+        return State(path, secret, set(content["keyIds"]), set(content["caches"]))
+    except (ValueError, KeyError, TypeError):
+        logger.warning("%s is not a state file of the emulator: keys and caches are forgotten", path)
+        path.replace(f"{path}.unusable")
+        return State(path)

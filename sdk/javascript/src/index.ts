@@ -30,5 +30,7 @@ export type { SubmitOptions, SubmittedTask } from "./session/outbox";
 export type { OutboxStatus } from "./session/state";
 export { isActive, isFinal, isLocal, type Task, type TaskOptions, type TaskState } from "./tasks/task";
 export { taskBodyBytes } from "./tasks/task-body";
-export { openMomentoStream, preloadMomentoSdk } from "./transport/momento-sdk";
+export { openFetchStream } from "./transport/fetch-stream";
+export { openMomentoStream } from "./transport/momento-sdk";
+export { openStream } from "./transport/open-stream";
 export type { OpenStream, Stream, StreamListener } from "./transport/stream";

@@ -62,6 +62,7 @@ async def test_the_log_of_the_bootstrap_is_a_values_file_of_the_created_stage(
     page = page_settings(outputs, environment)
     assert page.client_config()["userPoolId"] == outputs.user_pool_id
     assert page.client_config()["apiUrl"] == "http://localhost:8080"
+    assert page.dev_view is None
 
 
 async def test_the_bootstrap_can_be_repeated(local_stack: LocalStack, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ import pytest
 from local.plan import ROOT
 from local.ports import Ports
 from local.supervisor.port_check import is_taken
-from tests.support.ports import free_port_base
 from tests.support.processes.probes import alive, answers_200
 from tests.support.processes.supervised import Supervised, supervised
 from tests.support.waiting import wait_until_sync
@@ -32,20 +30,6 @@ DEVELOPERS_OWN = {
     "http_proxy": "http://127.0.0.1:9",
     "ECHO_SECONDS": "0.2",
 }
-
-
-@pytest.fixture(scope="module")
-def new_ports() -> Iterator[Callable[[], Ports]]:
-    """The ports of a stack that the test starts; its files are deleted at the end."""
-    used: list[Ports] = []
-
-    def new() -> Ports:
-        used.append(Ports(free_port_base()))
-        return used[-1]
-
-    yield new
-    for ports in used:
-        shutil.rmtree(ROOT / ".local" / str(ports.base), ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -226,15 +210,18 @@ def test_ctrl_c_during_the_imports_prints_nothing() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
 
 
-def test_a_killed_service_stops_the_stack_and_the_demonstration_reports_it(new_ports: Callable[[], Ports]) -> None:
+def test_a_killed_service_starts_again(stack: Supervised, ports: Ports) -> None:
+    before = children(stack.pid)
+    os.kill(before["services.ingest"], signal.SIGKILL)
+    stack.wait_for_output("ingest runs again")
+    assert re.search(r"ingest \(pid \d+\) was ended by SIGKILL", stack.output())
+    after = children(stack.pid)
+    assert [name for name in before if before[name] != after[name]] == ["services.ingest"]
+    assert demo(ports, {"N": "1"}).returncode == 0
+
+
+def test_the_demonstration_reports_that_nothing_runs(new_ports: Callable[[], Ports]) -> None:
     ports = new_ports()
-    with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as running:
-        running.wait_for_output(r"ready in \d", 60)
-        processes = children(running.pid)
-        os.kill(processes["services.ingest"], signal.SIGKILL)
-        assert running.ended() == 1
-        assert re.search(r"ingest \(pid \d+\) was ended by SIGKILL", running.output())
-        assert not any(alive(pid) for pid in processes.values())
     shown = demo(ports, {})
     assert shown.returncode == 1
     assert shown.stderr == f"Nothing answers at http://localhost:{ports.page}: start it with `make up`.\n"

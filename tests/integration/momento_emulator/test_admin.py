@@ -1,5 +1,7 @@
 """The admin calls: closed to web pages, with clear errors."""
 
+import asyncio
+from datetime import timedelta
 from http.client import HTTPConnection
 from typing import Any
 
@@ -35,6 +37,7 @@ GUARDED = [
     ("PATCH", "/_emulator/settings"),
     ("POST", "/_emulator/streams/abort"),
     ("GET", "/_emulator/stats"),
+    ("GET", "/_emulator/caches/cache"),
 ]
 
 
@@ -106,6 +109,23 @@ def test_one_invalid_setting_rejects_all(momento_emulator: MomentoEmulator) -> N
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"1", b"\xff"])
 def test_a_body_that_is_not_an_object_is_rejected(momento_emulator: MomentoEmulator, body: bytes) -> None:
     assert status_of(momento_emulator, "PATCH", "/_emulator/settings", {"x-emulator-admin": "1"}, body) == 400
+
+
+async def test_the_items_of_a_cache_are_listed(momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk) -> None:
+    cache = await momento_sdk.new_cache()
+    await momento_sdk.caches.set(cache, "key", "größer")
+    await momento_sdk.caches.set(cache, "large", "x" * 10_000)
+    await momento_sdk.caches.dictionary_set_fields(cache, "dictionary", {"a": "1", "b": "2"})
+    await momento_sdk.caches.set(cache, "expired", "value", timedelta(milliseconds=1))
+    await asyncio.sleep(0.01)
+    listed = momento_emulator.admin("GET", f"caches/{cache}")["items"]
+    assert sorted(listed, key=lambda item: str(item["key"])) == [
+        {"key": "dictionary", "fields": ["a", "b"]},
+        {"key": "key", "value": "größer"},
+        {"key": "large", "value": None},
+    ]
+    with pytest.raises(MomentoEmulatorError, match="404"):
+        momento_emulator.admin("GET", "caches/no-such-cache")
 
 
 async def test_statistics_count_calls_and_deliveries(

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from momento.auth.access_control.disposable_token_scopes import DisposableTokenScopes
 from momento.errors import MomentoErrorCode
+from momento.responses import CacheGet
 
 from local.momento.__main__ import main
 from local.plan import ROOT
@@ -34,12 +35,12 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def without_parent_watch(log: Path) -> Iterator[tuple[Child, MomentoEmulator]]:
+def without_parent_watch(log: Path, *options: str) -> Iterator[tuple[Child, MomentoEmulator]]:
     """The emulator as `python -m local.momento` runs it, with all that it prints in `log`."""
     with momento_emulator_process() as emulator:
         pass  # its ports are free again
     ports = [f"--grpc-port={emulator.grpc_port}", f"--web-port={emulator.web_port}"]
-    with Child(plain_python("local.momento", *ports), {}, log) as child:
+    with Child(plain_python("local.momento", *ports, *options), {}, log) as child:
         child.wait_for_output("ready")
         yield child, emulator
 
@@ -111,7 +112,7 @@ async def test_it_stops_within_a_second_with_streams_and_hanging_calls(number: s
     assert (tmp_path / "log").read_text().count("\n") == 1, "nothing but the line that says it is ready"
 
 
-async def test_keys_tokens_and_caches_survive_a_restart_and_items_do_not(tmp_path: Path) -> None:
+async def test_keys_tokens_caches_and_items_survive_a_restart(tmp_path: Path) -> None:
     option = f"--state-file={tmp_path / 'state.json'}"
     with momento_emulator_process(option) as emulator:
         key, revoked = emulator.make_key(), emulator.make_key()
@@ -131,7 +132,9 @@ async def test_keys_tokens_and_caches_survive_a_restart_and_items_do_not(tmp_pat
             assert error_code(await user.topics.publish(cache, "t", "text")) is None
             assert error_code(await sdk.topics.publish(deleted, "t", "text")) is MomentoErrorCode.NOT_FOUND_ERROR
             assert error_code(await stranger.caches.list_caches()) is MomentoErrorCode.AUTHENTICATION_ERROR
-            assert "Miss" in repr(await sdk.caches.get(cache, "key"))
+            got = await sdk.caches.get(cache, "key")
+            assert isinstance(got, CacheGet.Hit)
+            assert got.value_string == "value"
 
 
 def test_only_the_owner_can_read_the_state_file(tmp_path: Path) -> None:
@@ -141,13 +144,13 @@ def test_only_the_owner_can_read_the_state_file(tmp_path: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_an_invalid_state_file_is_named(tmp_path: Path) -> None:
+def test_an_invalid_state_file_is_reported_and_replaced(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text("{}")
-    result = run("--grpc-port=0", "--web-port=0", f"--state-file={path}")
-    assert result.returncode == 2
-    assert str(path) in result.stderr
-    assert "Traceback" not in result.stderr
+    with without_parent_watch(tmp_path / "log", f"--state-file={path}"):
+        pass
+    assert f"{path} is not a state file of the emulator" in (tmp_path / "log").read_text()
+    assert (tmp_path / "state.json.unusable").read_text() == "{}"
 
 
 async def test_no_token_or_key_is_printed(tmp_path: Path) -> None:

@@ -158,3 +158,15 @@ async def test_vended_tokens_are_counted(momento_emulator: MomentoEmulator, mome
     before = momento_emulator.stats()["vendedTokens"]
     await momento_sdk.vend(Scopes.topic_subscribe_only("c", "t"))
     await wait_until(lambda: momento_emulator.stats()["vendedTokens"] == before + 1)
+
+
+async def test_every_api_key_is_refused_and_disposable_tokens_are_not(
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk, cache: str
+) -> None:
+    token = await momento_sdk.vend(Scopes.topic_publish_subscribe(cache, "t"))
+    async with open_momento_sdk(momento_emulator, token) as user:
+        with momento_emulator.changed(keysRefused=True):
+            refused = await momento_sdk.topics.publish(cache, "t", "text")
+            assert error_code(await user.topics.publish(cache, "t", "text")) is None
+    assert error_code(refused) is Code.AUTHENTICATION_ERROR
+    assert error_code(await momento_sdk.topics.publish(cache, "t", "text")) is None

@@ -30,8 +30,7 @@ VIEWPORT: ViewportSize = {"width": 1280, "height": 800}
 class Network:
     """The fault proxy between the browser and each server."""
 
-    token: FaultProxy
-    ingest: FaultProxy
+    api: FaultProxy
     momento: FaultProxy
     cognito: FaultProxy
     resolver_rules: str
@@ -39,7 +38,7 @@ class Network:
 
     @property
     def all(self) -> tuple[FaultProxy, ...]:
-        return (self.token, self.ingest, self.momento, self.cognito)
+        return (self.api, self.momento, self.cognito)
 
     @property
     def arguments(self) -> list[str]:
@@ -48,15 +47,17 @@ class Network:
 
 @asynccontextmanager
 async def fault_proxies(ports: Ports) -> AsyncIterator[Network]:
-    """A proxy before each server of the local stack."""
+    """A proxy before each server of the local stack.
+
+    The API is that of `localhost`; tests open the page at 127.0.0.1, so that faults of the API spare the page's files.
+    """
     async with AsyncExitStack() as stack:
-        targets = (ports.token, ports.ingest, ports.momento_web, ports.aws)
+        targets = (ports.page, ports.momento_web, ports.aws)
         proxies = [await stack.enter_async_context(fault_proxy(port)) for port in targets]
         rules = ",".join(
             f"MAP localhost:{port} 127.0.0.1:{proxy.port}" for port, proxy in zip(targets, proxies, strict=True)
         )
-        token, ingest, momento, cognito = proxies
-        yield Network(token, ingest, momento, cognito, rules)
+        yield Network(*proxies, rules)
 
 
 @asynccontextmanager

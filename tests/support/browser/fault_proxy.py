@@ -27,6 +27,7 @@ class FaultProxy:
         self._refusing = False
         self._silent = False
         self._status: int | None = None
+        self._allowed_header: bytes | None = None
         self._connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
 
@@ -93,6 +94,16 @@ class FaultProxy:
             self._status = None
             self.drop()
 
+    @contextmanager
+    def allowing_only_with(self, header: str) -> Iterator[None]:
+        """Refuse the preflights of requests without `header`, as a server does whose CORS rules allow others only."""
+        self._allowed_header = header.encode()
+        self.drop()
+        try:
+            yield
+        finally:
+            self._allowed_header = None
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(writer)
         self._connections.add(connection)
@@ -103,6 +114,8 @@ class FaultProxy:
                 connection.reset()
             elif self._status is not None:
                 await _answer(reader, writer, self._status)
+            elif self._allowed_header is not None:
+                await self._pass_on_allowed(connection, reader, writer, self._allowed_header)
             else:
                 await self._pass_on(connection, reader, writer)
         except (OSError, asyncio.IncompleteReadError):
@@ -111,11 +124,22 @@ class FaultProxy:
             self._connections.discard(connection)
             writer.close()
 
+    async def _pass_on_allowed(
+        self, connection: "_Connection", reader: asyncio.StreamReader, writer: asyncio.StreamWriter, header: bytes
+    ) -> None:
+        """Serve one request, after which the server closes the connection: the next one is examined too."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        if head.startswith(b"OPTIONS ") and header not in head.lower():
+            writer.write(b"HTTP/1.1 403 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        else:
+            await self._pass_on(connection, reader, writer, head.replace(b"keep-alive", b"close"))
+
     async def _pass_on(
-        self, connection: "_Connection", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, connection: "_Connection", reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes = b""
     ) -> None:
         upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
         connection.others.append(upstream_writer)
+        upstream_writer.write(head)
         pumps = [
             asyncio.create_task(_pump(connection, reader, upstream_writer)),
             asyncio.create_task(self._answers(connection, upstream_reader, writer)),

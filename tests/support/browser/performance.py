@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, expect
+from playwright.async_api import expect
 
 from tests.support.browser.page import TaskPage
 
@@ -95,7 +95,10 @@ async def memory(page: TaskPage) -> Memory:
     heap = next(each["value"] for each in metrics if each["name"] == "JSHeapUsedSize")
     browser = page.page.context.browser
     assert browser is not None
-    return Memory(heap / 1e6, await _renderers_mb(browser))
+    browser_session = await browser.new_browser_cdp_session()
+    processes = (await browser_session.send("SystemInfo.getProcessInfo"))["processInfo"]
+    await browser_session.detach()
+    return Memory(heap / 1e6, renderers_mb(processes))
 
 
 def notification(name: str) -> str:
@@ -105,10 +108,8 @@ def notification(name: str) -> str:
     return json.dumps({"taskId": name, "status": "finished", "message": message, "time": int(now)})
 
 
-async def _renderers_mb(browser: Browser) -> float:
-    session = await browser.new_browser_cdp_session()
-    processes = (await session.send("SystemInfo.getProcessInfo"))["processInfo"]
-    await session.detach()
+def renderers_mb(processes: list[dict[str, Any]]) -> float:
+    """Private memory of the renderers among a browser's processes."""
     return sum(_private_mb(each["id"]) for each in processes if each["type"] == "renderer")
 
 

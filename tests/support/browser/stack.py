@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -14,7 +13,6 @@ from playwright.async_api import StorageState
 
 from local.demo.sign_up import Application, application, confirmed_user
 from local.environment import momento_grpc_url
-from local.plan import Plan, Program
 from notification_api.client import Credentials, NotificationApi, StageConfig
 from services.common.momento.api_key import credential_provider
 from tests.support.browser.tokens import signed_in_storage
@@ -23,18 +21,6 @@ from tests.support.processes.local_stack import LocalStack
 
 ADMIN = {"x-emulator-admin": "1"}
 FAILURES_WITHIN_SECONDS = 60.0
-
-
-class PersistentPlan(Plan):
-    """Momento keeps its state over a restart."""
-
-    def emulators(self) -> list[Program]:
-        options = ("--state-file", str(self.state / "momento.json"))
-        programs = super().emulators()
-        return [
-            replace(each, arguments=(*each.arguments, *options)) if each.name == "momento" else each
-            for each in programs
-        ]
 
 
 class Publisher:
@@ -53,6 +39,11 @@ class BrowserStack:
     def __init__(self, local: LocalStack) -> None:
         self.local = local
 
+    @property
+    def page_url(self) -> str:
+        """The page by another name than that of the API, which `fault_proxies` leaves alone."""
+        return f"http://127.0.0.1:{self.local.ports.page}"
+
     async def sign_up(self) -> Credentials:
         """A new user, confirmed."""
         async with self._application() as (app, config):
@@ -61,7 +52,7 @@ class BrowserStack:
     async def signed_in(self, user: Credentials) -> StorageState:
         """A browser's storage after signing in."""
         async with self._application() as (app, config):
-            return await signed_in_storage(app.http, config, user, self.local.page_url)
+            return await signed_in_storage(app.http, config, user, self.page_url)
 
     async def mailed_code(self, email: str) -> str:
         async with self._application() as (app, _):

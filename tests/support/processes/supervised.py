@@ -1,13 +1,16 @@
 """Run the supervisor as a process, with stub processes or the real stack, and read its output."""
 
 import re
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from local.ports import Ports
 from tests.support.processes.child import Child, python
 
+READY_SECONDS = 90.0
 END_SECONDS = 30.0
 """More than two stops of ten seconds, those of the system and of the emulators."""
 
@@ -37,3 +40,14 @@ def supervised(
         Supervised(python(module, *arguments), extra or {}, Path(folder) / "supervisor.log") as running,
     ):
         yield running
+
+
+@contextmanager
+def make_up(ports: Ports, extra: Mapping[str, str] | None = None) -> Iterator[Supervised]:
+    """Run the real stack from when it is ready, and stop it in order at the end if it still runs."""
+    with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base), **(extra or {})}) as running:
+        running.wait_for_output(r"ready in \d", READY_SECONDS)
+        yield running
+        if running.is_running:
+            running.signal(signal.SIGINT)
+            assert running.ended() == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-NEEDED = ("bash", "sh", "make", "sed", "find")
+NEEDED = ("bash", "sh", "make", "sed", "find", "grep", "tr")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_an_application_that_was_built_elsewhere_is_unchanged(tools: Path, tmp_p
 
 def test_the_system_starts_without_an_application_that_cannot_be_built(tools: Path) -> None:
     node(tools)
-    made = make(tools, "page-if-possible", "NODE_MODULES=not-there", "PAGE=not-there-either")
+    made = make(tools, "page-if-possible", "PAGE_MODULES=not-there", "PAGE=not-there-either")
     assert made.returncode == 0
     assert "The application could not be built (see above); the rest starts." in made.stdout
 

@@ -8,7 +8,7 @@ function serviceThat(answers: Response): { service: TokenService; requests: stri
     requests.push(`${init?.method ?? "GET"} ${String(url)}${init?.body === undefined ? "" : ` ${String(init.body)}`}`);
     return answers;
   };
-  const service = new TokenService({ fetch, getIdToken: async () => "id" }, { tokenUrl: "http://x.test/api/token" });
+  const service = new TokenService({ baseUrl: "http://x.test/api/", fetch, getIdToken: async () => "id" });
   return { service, requests };
 }
 
@@ -57,7 +57,7 @@ test("a status is read without times that no date has", async () => {
 });
 
 test.each([null, {}, { status: "exploded" }])("%j is no status", async (body) => {
-  await expect(serviceThat(Response.json(body)).service.task("t")).rejects.toThrow(TypeError);
+  await expect(serviceThat(Response.json(body)).service.task("t")).rejects.toMatchObject({ code: "not_the_api" });
 });
 
 test("a whole result", async () => {

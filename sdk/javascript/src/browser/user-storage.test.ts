@@ -1,34 +1,19 @@
 import { describe, expect, test } from "vitest";
+import { FakeWebStorage } from "../testing/fake-web-storage";
 import { UserStorage } from "./user-storage";
 
 describe("the storage of a user", () => {
-  class FakeStorage extends Map<string, string> {
-    getItem = (key: string): string | null => this.get(key) ?? null;
-    setItem = (key: string, value: string): void => void this.set(key, value);
-    removeItem = (key: string): void => void this.delete(key);
-  }
-
-  /** Object.keys on a Storage lists what it holds. */
-  function storage(): { real: Storage; held: FakeStorage } {
-    const held = new FakeStorage();
-    const real = new Proxy(held, {
-      ownKeys: () => [...held.keys()],
-      getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }),
-    });
-    return { real: real as unknown as Storage, held };
-  }
-
   test("is separate from other users', and cleared alone", () => {
-    const { real, held } = storage();
-    held.set("foreign", "1");
+    const real = new FakeWebStorage();
+    real.setItem("foreign", "1");
     new UserStorage("alice", real).value("seen").save("A");
     const bob = new UserStorage("bob", real);
     expect(bob.value("seen").load()).toBeNull();
     bob.value("seen").save("B");
     bob.clearOthers();
-    expect([...held.values()]).toEqual(["1", "B"]);
+    expect([...real.values.values()]).toEqual(["1", "B"]);
     bob.clear();
-    expect([...held.values()]).toEqual(["1"]);
+    expect([...real.values.values()]).toEqual(["1"]);
   });
 
   test("may be blocked by the browser", () => {
@@ -44,8 +29,13 @@ describe("the storage of a user", () => {
     expect([store.save("a", "A"), store.load("a"), store.keys()]).toEqual([false, null, []]);
   });
 
+  test("may be missing", () => {
+    const store = new UserStorage("alice", null).keyValueStore("pending");
+    expect([store.save("a", "A"), store.load("a"), store.keys()]).toEqual([false, null, []]);
+  });
+
   test("may hold many values of a kind, each under its own key", () => {
-    const { real } = storage();
+    const real = new FakeWebStorage();
     const store = new UserStorage("alice", real).keyValueStore("pending");
     new UserStorage("alice", real).value("tasks").save("T");
     new UserStorage("bob", real).keyValueStore("pending").save("c", "C");

@@ -17,7 +17,7 @@ describe("connecting", () => {
     expect(h.topic.last.token.topic).toBe("alice");
     h.topic.last.accept();
     await settle();
-    expect(h.states).toEqual(["connected"]);
+    expect(h.states).toEqual(["connecting", "connected"]);
   });
 
   test("a stream that never opens is closed, so that it occupies no connection, and another is tried", async () => {
@@ -26,10 +26,10 @@ describe("connecting", () => {
     await h.live();
     await h.clock.advance(10_100);
     expect(h.topic.streams[0]?.closed).toBe(true);
-    expect(h.states).toEqual(["reconnecting"]);
+    expect(h.states).toEqual(["connecting", "reconnecting"]);
     h.topic.accepting = true;
     await h.clock.advance(2_000);
-    expect(h.states).toEqual(["reconnecting", "connected"]);
+    expect(h.states).toEqual(["connecting", "reconnecting", "connected"]);
   });
 
   test("is retried without end, with backoff up to the cap", async () => {
@@ -51,7 +51,7 @@ describe("connecting", () => {
     expect(h.service.count("/token")).toBe(1);
     await h.clock.advance(1_000);
     expect(h.states.at(-1)).toBe("connected");
-    expect(h.errors).toEqual([
+    expect(h.errors).toMatchObject([
       { source: "token", message: "Momento is down", status: 503, requestId: "r-1", retryAfterMs: 20_000 },
     ]);
   });
@@ -61,7 +61,7 @@ describe("connecting", () => {
     h.service.reply("/token", Response.json({ token: "x" }));
     await h.live();
     expect(h.errors[0]?.message).toMatch(/incomplete/);
-    expect(h.states).toEqual(["reconnecting"]);
+    expect(h.states).toEqual(["connecting", "reconnecting"]);
   });
 });
 
@@ -76,7 +76,10 @@ describe("an id token that never arrives", () => {
     let isHanging = true;
     await h.live({ getIdToken: () => (isHanging ? new Promise(() => undefined) : Promise.resolve("id-1")) });
     await h.clock.advance(16_000);
-    expect([h.states, h.errors]).toEqual([["reconnecting"], [{ source: "token", message: "Timed out" }]]);
+    expect([h.states, h.errors]).toMatchObject([
+      ["connecting", "reconnecting"],
+      [{ source: "token", code: "id_token", message: "getIdToken failed: Timed out" }],
+    ]);
     isHanging = false;
     await h.clock.advance(20_000);
     expect(h.states.at(-1)).toBe("connected");
@@ -144,7 +147,7 @@ describe("a notification", () => {
     expect(h.notifications.map(({ message }) => message)).toEqual(["Finished task: plain", '{"foreign":"json"}']);
   });
 
-  test.each(['{"readUntil":5}', '{"notificationId":"n"}', '{"taskId":"a","status":"of a later version"}', "[1]"])(
+  test.each(["", '{"readUntil":5}', '{"notificationId":"n"}', '{"taskId":"a","status":"of a later version"}', "[1]"])(
     "is not what another message is: %s",
     async (text) => {
       const h = new Harness();
@@ -203,7 +206,7 @@ describe("token renewal", () => {
     await h.clock.advance(3_000);
     expect(old?.closed).toBe(true);
     expect(h.received).toEqual(["on its way on the old", "on the new"]);
-    expect(h.states).toEqual(["connected"]);
+    expect(h.states).toEqual(["connecting", "connected"]);
   });
 
   test("that yields the same shared token opens no new stream", async () => {
@@ -220,7 +223,7 @@ describe("token renewal", () => {
     await h.live();
     h.service.reply("/token", problemResponse(503, "down"), problemResponse(503, "down"));
     await beat(h, 16 * MINUTE);
-    expect(h.states).toEqual(["connected"]);
+    expect(h.states).toEqual(["connecting", "connected"]);
     expect(h.topic.last.token.token).not.toBe(h.topic.streams[0]?.token.token);
   });
 
@@ -230,7 +233,7 @@ describe("token renewal", () => {
     h.topic.accepting = false;
     await beat(h, 13.2 * MINUTE);
     expect(h.topic.streams.map(({ closed }) => closed).slice(0, 2)).toEqual([false, true]);
-    expect(h.states).toEqual(["connected"]);
+    expect(h.states).toEqual(["connecting", "connected"]);
   });
 
   test("does not loop when this machine's clock is far ahead", async () => {
@@ -249,110 +252,74 @@ describe("token renewal", () => {
     expect(h.topic.streams.map(({ token }) => token.token)).toEqual(["disposable-1", "disposable-2"]);
   });
 
-  test("that is due while the transport resumes happens later", async () => {
-    const h = new Harness();
-    await h.live();
-    await beat(h, 12.81 * MINUTE);
-    h.topic.last.listener.interrupted(true);
-    await h.clock.advance(1_400);
-    expect(h.states).toEqual(["connected", "reconnecting"]);
-    expect(h.topic.streams).toHaveLength(1);
-    h.topic.last.heartbeat();
-    await h.clock.advance(3_000);
-    expect(h.topic.last.token.token).toBe("disposable-2");
-  });
-
-  test("that succeeds while the transport resumes the old stream keeps the new one", async () => {
-    const h = new Harness();
-    await h.live();
-    h.topic.accepting = false;
-    await beat(h, 12.9 * MINUTE);
-    const [old, next] = h.topic.streams;
-    old?.listener.interrupted(true);
-    next?.accept();
-    await h.clock.advance(5_000);
-    expect([h.states.at(-1), old?.closed, next?.closed]).toEqual(["connected", true, false]);
-    expect(h.topic.streams).toHaveLength(2);
-  });
-
-  test("that yields the same shared token does not make a resuming stream live", async () => {
-    const h = new Harness();
-    let answer: () => void = () => undefined;
-    const slow: typeof fetch = async (input, init) => {
-      if (h.service.count("/token") === 1) await new Promise<void>((resolve) => (answer = resolve));
-      return h.service.fetch(input, init);
-    };
-    h.service.sharedToken = "shared";
-    await h.live({ fetch: slow });
-    await beat(h, 12.9 * MINUTE);
-    h.topic.last.listener.interrupted(true);
-    answer();
-    await settle();
-    expect(h.states).toEqual(["connected", "reconnecting"]);
-    await h.clock.advance(3_000);
-    expect(h.topic.streams.map(({ closed }) => closed)).toEqual([true, false]);
-  });
-
   test("catches up on what the replaced stream missed after it had died unnoticed", async () => {
     const h = new Harness();
     await h.live();
     await beat(h, 12.75 * MINUTE);
     h.service.history = [finished({ taskId: "a" })];
     await h.clock.advance(0.25 * MINUTE);
-    expect([h.topic.streams.length, h.states, h.received]).toEqual([2, ["connected"], ["a"]]);
+    expect([h.topic.streams.length, h.states, h.received]).toEqual([2, ["connecting", "connected"], ["a"]]);
   });
 
-  test("at the stream limit that fails waits like any other, however much arrives", async () => {
+  test("of an oversized stream that fails waits like any other, however often it is asked for", async () => {
     const h = new Harness();
-    await h.live({ timing: { maxStreamCharacters: 1_000 } });
+    await h.live();
     h.service.reply("/token", ...Array.from({ length: 99 }, () => problemResponse(503, "down")));
     for (let second = 0; second < 60; second += 1) {
-      h.topic.last.item({ taskId: `t${second}`, message: "x".repeat(1_001) });
-      await h.clock.advance(1_000);
+      h.topic.last.listener.oversized();
+      await beat(h, 1_000);
     }
     expect(h.service.count("/token")).toBeLessThan(12);
   });
 
-  test("replaces a stream of which the browser keeps too much text", async () => {
+  test("replaces an oversized stream, also where the token is still the same", async () => {
     const h = new Harness();
-    await h.live({ timing: { maxStreamCharacters: 1_000 } });
-    h.topic.last.item({ taskId: "long", message: "x".repeat(1_001) });
-    await settle();
+    h.service.sharedToken = "shared";
+    await h.live();
+    h.topic.last.listener.oversized();
     await h.clock.advance(3_000);
     expect(h.topic.streams.map(({ closed }) => closed)).toEqual([true, false]);
+  });
+
+  test("resumes where the replaced stream was", async () => {
+    const h = new Harness();
+    await h.live();
+    h.topic.last.item({ taskId: "a" });
+    h.topic.last.item({ taskId: "b" });
+    await beat(h, 13 * MINUTE);
+    expect(h.topic.streams.map(({ resumedAt }) => resumedAt)).toEqual([undefined, "1"]);
   });
 });
 
 describe("a lost connection", () => {
-  test("that the transport resumes is live again, and what was missed is caught up", async () => {
-    const h = new Harness();
-    await h.live();
-    h.topic.last.item({ taskId: "a" });
-    h.topic.last.listener.interrupted(true);
-    expect(h.states).toEqual(["connected", "reconnecting"]);
-    h.service.history = [finished({ taskId: "a" }), finished({ taskId: "b" })];
-    h.topic.last.heartbeat();
-    await settle();
-    expect([h.states.at(-1), h.received]).toEqual(["connected", ["a", "b"]]);
-    expect(h.topic.streams).toHaveLength(1);
-  });
-
-  test("that cannot be resumed is reopened by the client, and nothing is missed", async () => {
+  test("is reopened, and nothing is missed", async () => {
     const h = new Harness();
     await h.live();
     h.service.history = [finished({ taskId: "in the gap" })];
-    h.topic.last.listener.interrupted(false);
+    h.topic.last.listener.ended(new StreamError("broken"));
+    expect(h.states).toEqual(["connecting", "connected", "reconnecting"]);
     await h.clock.advance(1_000);
     expect(h.topic.streams.map(({ closed }) => closed)).toEqual([true, false]);
     expect(h.notifications).toMatchObject([{ taskId: "in the gap", source: "catch-up" }]);
   });
 
-  test("that the transport keeps reopening is reopened with backoff", async () => {
+  test("resumes at its last position, also after attempts that fail", async () => {
+    const h = new Harness();
+    await h.live();
+    h.topic.last.item({ taskId: "a" });
+    h.topic.accepting = false;
+    h.topic.last.listener.ended(new StreamError("broken"));
+    await h.clock.advance(1_000);
+    h.topic.last.refuse();
+    await h.clock.advance(3_000);
+    expect(h.topic.streams.map(({ resumedAt }) => resumedAt)).toEqual([undefined, "0", "0"]);
+  });
+
+  test("that breaks again and again is reopened with backoff", async () => {
     const h = new Harness();
     const client = await h.live();
     for (let second = 0; second < 60; second += 1) {
-      if (client.state === "connected") h.topic.last.listener.interrupted(true);
-      if (client.state === "reconnecting" && !h.topic.last.closed) h.topic.last.listener.interrupted(true);
+      if (client.state === "connected") h.topic.last.listener.ended(new StreamError("broken"));
       await h.clock.advance(1_000);
     }
     expect(h.topic.streams.length).toBeLessThan(12);
@@ -382,9 +349,9 @@ describe("a lost connection", () => {
       h.topic.last.heartbeat();
     }
     await h.clock.advance(29_000);
-    expect(h.states).toEqual(["connected"]);
+    expect(h.states).toEqual(["connecting", "connected"]);
     await h.clock.advance(1_500);
-    expect(h.states).toEqual(["connected", "reconnecting"]);
+    expect(h.states).toEqual(["connecting", "connected", "reconnecting"]);
   });
 
   test("is detected on waking from sleep", async () => {
@@ -401,7 +368,7 @@ describe("a lost connection", () => {
     client.setOnline(false);
     expect(client.state).toBe("connected");
     h.topic.accepting = false;
-    h.topic.last.listener.interrupted(false);
+    h.topic.last.listener.ended(new StreamError("broken"));
     expect(client.state).toBe("offline");
     await h.clock.advance(25_000);
     h.topic.accepting = true;
@@ -630,7 +597,7 @@ describe("sign-out", () => {
     client.start();
     client.signOut();
     await settle();
-    expect([h.topic.openCount, h.states]).toEqual([0, ["signed-out"]]);
+    expect([h.topic.openCount, h.states]).toEqual([0, ["connecting", "signed-out"]]);
   });
 
   test("while a stream is opening closes it", async () => {

@@ -42,7 +42,7 @@ export interface EmittedEvents {
 export class Connection {
   readonly #settings: Settings;
   readonly #emitter = new Emitter<EmittedEvents>();
-  readonly #timers: Timers<"resume" | "retry" | "renewal" | "save">;
+  readonly #timers: Timers<"retry" | "renewal" | "save">;
   readonly #seen: SeenNotifications;
   readonly #tokens: DisposableTokens;
   readonly #catchUp: CatchUp;
@@ -52,8 +52,6 @@ export class Connection {
   #state: ConnectionState = connectionState(INITIAL_STATE);
   /** Aborts the token request or the opening of a stream once it is no longer needed. */
   #work = new AbortController();
-  /** Received on the current stream. */
-  #characters = 0;
 
   constructor(options: ConnectionOptions) {
     const settings = (this.#settings = withDefaults(options));
@@ -141,13 +139,11 @@ export class Connection {
       case "connect":
         return void this.#connect();
       case "renew":
-        return void this.#renew();
+        return void this.#renew(effect.newStream);
       case "close":
         return this.#close();
       case "catch-up":
         return this.#catchUp.request(effect.recheck);
-      case "start-resume-timer":
-        return this.#schedule("resume", effect.ms, { type: "resume-timeout" });
       case "retry":
         return this.#schedule("retry", this.#backoffMs(effect.attempt, effect.retryAfterMs), { type: "retry-due" });
       case "schedule-renewal":
@@ -172,14 +168,14 @@ export class Connection {
     }
   }
 
-  /** Replaces the stream by one with a new token, without a gap. */
-  async #renew(): Promise<void> {
+  /** Replaces the stream by one with a new token, without a gap. `mustReplace`: also where the token is the same. */
+  async #renew(mustReplace: boolean): Promise<void> {
     const { signal } = this.#work;
     const before = this.#tokens.token;
     try {
       const token = await this.#tokens.renew(signal);
       // Until half its lifetime is over, the service returns the same token to all callers.
-      const newStream = token.token !== before || this.#isOverLimit();
+      const newStream = mustReplace || token.token !== before;
       if (newStream) await this.#streams.open(token, signal);
       this.#dispatch({ type: "renewed", newStream });
     } catch (error) {
@@ -191,20 +187,14 @@ export class Connection {
 
   #streamListener(): StreamPoolListener {
     return {
-      onCurrentChanged: () => {
-        this.#characters = 0;
-        this.#heartbeat.start();
-      },
+      onCurrentChanged: () => this.#heartbeat.start(),
       item: (text, position) => {
-        this.#onActivity(text.length);
+        this.#heartbeat.activity();
         this.#onItem(text, position);
       },
-      heartbeat: () => {
-        this.#heartbeat.heartbeat();
-        this.#dispatch({ type: "activity" });
-      },
+      heartbeat: () => this.#heartbeat.heartbeat(),
       gap: () => this.#dispatch({ type: "gap" }),
-      interrupted: (resumes) => this.#dispatch({ type: "interrupted", resumes }),
+      oversized: () => this.#dispatch({ type: "oversized" }),
       ended: (error) => {
         this.#onError("stream", error);
         this.#dispatch({ type: "ended" });
@@ -212,29 +202,19 @@ export class Connection {
     };
   }
 
-  /** An object that is not a notification is a text only where notifications are plain text. */
+  /** An object that is not a notification is a text only where notifications are plain text. An empty text is none. */
   #onItem(text: string, position: string): void {
+    if (text === "") return;
     const other = this.#seen.plainText ? null : parseOtherMessage(text);
     if (other === null) return this.#emit(parseItem(text, position, this.#settings.clock.now()), "live");
     const readUntil = parseReadUntil(other);
     if (readUntil !== undefined && this.#isRunning()) this.#emitter.emit("readUntil", readUntil);
   }
 
-  #onActivity(characters: number): void {
-    this.#heartbeat.activity();
-    this.#dispatch({ type: "activity" });
-    this.#characters += characters;
-    if (this.#isOverLimit()) this.#dispatch({ type: "stream-limit" });
-  }
-
-  #isOverLimit(): boolean {
-    return this.#characters > this.#settings.timing.maxStreamCharacters;
-  }
-
   #close(): void {
     this.#work.abort();
     this.#work = new AbortController();
-    this.#timers.cancel("resume", "retry", "renewal");
+    this.#timers.cancel("retry", "renewal");
     this.#heartbeat.stop();
     this.#streams.close();
     if (this.#isRunning()) this.#catchUp.dropRecheck();
@@ -261,7 +241,7 @@ export class Connection {
     if (!this.#timers.has("save")) this.#timers.set("save", SAVE_AFTER_MS, () => this.#seen.save());
   }
 
-  #schedule(name: "resume" | "retry" | "renewal", ms: number, event: ConnectionEvent): void {
+  #schedule(name: "retry" | "renewal", ms: number, event: ConnectionEvent): void {
     this.#timers.set(name, ms, () => this.#dispatch(event));
   }
 

@@ -2,7 +2,7 @@ import type { TokenService } from "../api/token-service";
 import type { BackoffPolicy } from "../internal/backoff";
 import { EMPTY_VALUE, type StoredValue } from "../internal/key-value-store";
 import { SYSTEM_CLOCK, type Clock } from "../internal/timers";
-import { openMomentoStream } from "../transport/momento-sdk";
+import { openStream } from "../transport/open-stream";
 import type { OpenStream } from "../transport/stream";
 import type { HeartbeatPolicy } from "./heartbeat-monitor";
 
@@ -33,18 +33,15 @@ export interface Timing {
   renewAt: number;
   /** The shortest time between renewals, however short the lifetime or wrong this machine's clock. */
   minRenewMs: number;
-  /** A browser keeps all text of an open stream: after so many characters a new stream is opened. */
-  maxStreamCharacters: number;
 }
 
-export const DEFAULT_TIMING: Timing = {
+const DEFAULT_TIMING: Timing = {
   openTimeoutMs: 10_000,
   retry: { baseMs: 1_000, capMs: 15_000 },
   heartbeat: { initialMs: 45_000, minMs: 5_000, maxMs: 90_000 },
   recheckMs: [15_000, 60_000, 300_000],
   renewAt: 0.45,
   minRenewMs: 2_000,
-  maxStreamCharacters: 4_000_000,
 };
 
 export type Settings = Required<Omit<ConnectionOptions, "timing">> & { timing: Timing };
@@ -53,7 +50,7 @@ export function withDefaults(options: ConnectionOptions): Settings {
   return {
     storage: EMPTY_VALUE,
     isAwaited: () => false,
-    openStream: openMomentoStream,
+    openStream,
     clock: SYSTEM_CLOCK,
     random: Math.random,
     ...options,

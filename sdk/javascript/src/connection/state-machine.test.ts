@@ -2,7 +2,6 @@ import { describe, expect, test } from "vitest";
 import {
   INITIAL_STATE,
   connectionState,
-  RESUME_TIMEOUT_MS,
   STABLE_MS,
   transition,
   type Effect,
@@ -27,10 +26,8 @@ const names = (effects: Effect[]): string[] => effects.map((effect) => effect.ty
 const start: ConnectionEvent = { type: "start" };
 const opened: ConnectionEvent = { type: "opened" };
 const ended: ConnectionEvent = { type: "ended" };
-const activity: ConnectionEvent = { type: "activity" };
 const due: ConnectionEvent = { type: "retry-due" };
 const failed: ConnectionEvent = { type: "failed", hasToken: true };
-const broken: ConnectionEvent = { type: "interrupted", resumes: true };
 
 describe("from start to live", () => {
   test.each<[string, ConnectionEvent[], string, string[]]>([
@@ -63,17 +60,7 @@ describe("from start to live", () => {
 });
 
 describe("nothing restarts", () => {
-  const all: ConnectionEvent[] = [
-    start,
-    opened,
-    failed,
-    activity,
-    ended,
-    broken,
-    due,
-    { type: "check-now" },
-    { type: "online" },
-  ];
+  const all: ConnectionEvent[] = [start, opened, failed, ended, due, { type: "check-now" }, { type: "online" }];
 
   test.each(all)("a signed-out client: $type", (event) => {
     const { machine, effects } = after([start, { type: "signed-out" }, event]);
@@ -91,42 +78,6 @@ describe("nothing restarts", () => {
 });
 
 describe("a broken connection", () => {
-  test("is resumed by the transport once, with a timeout", () => {
-    const { machine, effects } = after([start, opened, STABLE_MS, broken]);
-    expect(machine.phase).toBe("resuming");
-    expect(effects).toEqual([{ type: "start-resume-timer", ms: RESUME_TIMEOUT_MS }]);
-  });
-
-  test("that resumes is live again and catches up", () => {
-    const { machine, effects } = after([start, opened, STABLE_MS, broken, 500, activity]);
-    expect([machine.phase, names(effects)]).toEqual(["connected", ["catch-up"]]);
-  });
-
-  test("that cannot resume is reopened by the client", () => {
-    const { machine, effects } = after([start, opened, { type: "interrupted", resumes: false }]);
-    expect([machine.phase, names(effects)]).toEqual(["waiting", ["close", "retry"]]);
-  });
-
-  test("that breaks again before it has resumed is reopened by the client", () => {
-    expect(after([start, opened, STABLE_MS, broken, broken]).machine.phase).toBe("waiting");
-  });
-
-  test("that does not resume in time is reopened by the client", () => {
-    expect(after([start, opened, STABLE_MS, broken, { type: "resume-timeout" }]).machine.phase).toBe("waiting");
-  });
-
-  test("that breaks soon after it has resumed is reopened with backoff", () => {
-    const { machine, effects } = after([start, opened, STABLE_MS, broken, activity, 100, broken]);
-    expect(machine.phase).toBe("waiting");
-    expect(effects[1]).toMatchObject({ type: "retry", attempt: 1 });
-  });
-
-  test("ignores the resume timeout once it is live again", () => {
-    expect(after([start, opened, STABLE_MS, broken, activity, { type: "resume-timeout" }]).machine.phase).toBe(
-      "connected",
-    );
-  });
-
   test.each(["ended", "heartbeat-timeout"] as const)("after %s is reopened", (type) => {
     expect(names(after([start, opened, { type }]).effects)).toEqual(["close", "retry"]);
   });
@@ -151,10 +102,11 @@ describe("attempts", () => {
 
 describe("renewal", () => {
   const renewalDue: ConnectionEvent = { type: "renewal-due" };
+  const oversized: ConnectionEvent = { type: "oversized" };
 
   test("happens beside the live stream", () => {
     const { machine, effects } = after([start, opened, renewalDue]);
-    expect([connectionState(machine), names(effects)]).toEqual(["connected", ["renew"]]);
+    expect([connectionState(machine), effects]).toEqual(["connected", [{ type: "renew", newStream: false }]]);
   });
 
   test("is not started twice", () => {
@@ -166,31 +118,13 @@ describe("renewal", () => {
     expect([machine.renewing, names(effects)]).toEqual([false, ["schedule-renewal", "catch-up"]]);
   });
 
-  test.each<[string, ConnectionEvent[], string, string[]]>([
-    ["due while the transport resumes is tried again", [broken, renewalDue], "resuming", ["retry-renewal"]],
-    [
-      "that replaces a resuming stream is live",
-      [renewalDue, broken, { type: "renewed", newStream: true }],
-      "connected",
-      ["schedule-renewal", "catch-up"],
-    ],
-    [
-      "of the token alone leaves a resuming stream as it is",
-      [renewalDue, broken, { type: "renewed", newStream: false }],
-      "resuming",
-      ["schedule-renewal"],
-    ],
-    ["at the stream limit does not wait until it is due", [{ type: "stream-limit" }], "connected", ["renew"]],
-    ["at the stream limit is not started twice", [{ type: "stream-limit" }, { type: "stream-limit" }], "connected", []],
-    [
-      "at the stream limit that failed waits",
-      [{ type: "stream-limit" }, { type: "renewal-failed" }, { type: "stream-limit" }],
-      "connected",
-      [],
-    ],
-  ])("%s", (_, events, phase, effects) => {
+  test.each<[string, ConnectionEvent[], Effect[]]>([
+    ["does not wait until it is due", [oversized], [{ type: "renew", newStream: true }]],
+    ["is not started twice", [oversized, oversized], []],
+    ["that failed waits", [oversized, { type: "renewal-failed" }, oversized], []],
+  ])("of an oversized stream %s", (_, events, effects) => {
     const outcome = after([start, opened, STABLE_MS, ...events]);
-    expect([outcome.machine.phase, names(outcome.effects)]).toEqual([phase, effects]);
+    expect([outcome.machine.phase, outcome.effects]).toEqual(["connected", effects]);
   });
 
   test("that fails leaves the client live and is tried again, later each time", () => {
@@ -210,7 +144,7 @@ describe("what is shown", () => {
     ["before the first connection", [start], "connecting"],
     ["once open", [start, opened], "connected"],
     ["after a first attempt that failed", [start, failed], "reconnecting"],
-    ["while the transport resumes", [start, opened, broken], "reconnecting"],
+    ["after a stream was lost", [start, opened, ended], "reconnecting"],
     ["without a network", [start, opened, { type: "offline" }, ended], "offline"],
     ["while an open stream still works without a network", [start, opened, { type: "offline" }], "connected"],
     ["when the network is back", [start, opened, { type: "offline" }, ended, { type: "online" }], "reconnecting"],

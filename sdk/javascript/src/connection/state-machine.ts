@@ -1,17 +1,15 @@
 /**
  * Decides when to connect, wait, renew and give up. No I/O: the client carries out the effects.
  *
- *     idle ─start─▶ connecting ─opened─▶ connected ─interrupted, resumes─▶ resuming ─activity, renewed─▶ connected
- *                        ▲  └─failed─▶ waiting ◀─ended, heartbeat-timeout, resume-timeout─┘
- *                        └──retry-due, online, check-now──┘         any ─signed-out─▶ signed-out
+ *     idle ─start─▶ connecting ─opened─▶ connected
+ *                      ▲  └─failed─▶ waiting ◀─ended, heartbeat-timeout─┘
+ *                      └──retry-due, online, check-now──┘         any ─signed-out─▶ signed-out
  */
 
 /** A connection that lasted this long was stable: the next failure starts a new count of attempts. */
 export const STABLE_MS = 10_000;
-/** The SDK reconnects after 500 ms. If that takes longer, the client opens a new stream, with backoff. */
-export const RESUME_TIMEOUT_MS = 1_500;
 
-export type Phase = "idle" | "connecting" | "connected" | "resuming" | "waiting" | "signed-out";
+type Phase = "idle" | "connecting" | "connected" | "waiting" | "signed-out";
 
 /** What an application shows of the connection. `idle`: new, or stopped. `signed-out` is final. */
 export type ConnectionState = "idle" | "connecting" | "connected" | "reconnecting" | "offline" | "signed-out";
@@ -32,20 +30,21 @@ export interface MachineState {
 
 export type ConnectionEvent =
   | { type: "start" | "stop" | "signed-out" }
-  | { type: "opened" | "activity" | "ended" | "heartbeat-timeout" | "gap" | "resume-timeout" }
+  | { type: "opened" | "ended" | "heartbeat-timeout" | "gap" }
   | { type: "failed"; retryAfterMs?: number; hasToken: boolean }
-  | { type: "interrupted"; resumes: boolean }
-  | { type: "renewal-due" | "stream-limit" }
+  /** `oversized`: the current stream is to be replaced. */
+  | { type: "renewal-due" | "oversized" }
   /** `newStream`: on another stream; else the current token is still the right one. */
   | { type: "renewed"; newStream: boolean }
   | { type: "renewal-failed"; retryAfterMs?: number }
   | { type: "retry-due" | "online" | "offline" | "check-now" };
 
 export type Effect =
-  | { type: "connect" | "renew" | "close" | "schedule-renewal" }
+  | { type: "connect" | "close" | "schedule-renewal" }
+  /** `newStream`: also where the current token is still the right one. */
+  | { type: "renew"; newStream: boolean }
   /** `recheck`: no stream was open for a while, so something may have been published that is stored only later. */
   | { type: "catch-up"; recheck: boolean }
-  | { type: "start-resume-timer"; ms: number }
   | { type: "retry" | "retry-renewal"; attempt: number; retryAfterMs: number };
 
 export type Transition = [MachineState, Effect[]];
@@ -95,38 +94,17 @@ const rules: Rules = {
     // Where streams are blocked but the service answers, catching up at every attempt still brings notifications.
     return [next, hasToken ? [...effects, { type: "catch-up", recheck: true }] : effects];
   },
-  activity: (s, _, now) =>
-    s.phase === "resuming"
-      ? [{ ...s, phase: "connected", connectedSince: now }, [{ type: "catch-up", recheck: true }]]
-      : unchanged(s),
   gap: (s) => (s.phase === "connected" ? [s, [{ type: "catch-up", recheck: true }]] : unchanged(s)),
-  interrupted: (s, { resumes }, now) => {
-    // The transport may resume once. A stream that breaks again soon is reopened by the client, with backoff.
-    const wasStable = isStable(s, now);
-    const mayResume = resumes && s.phase === "connected" && (wasStable || s.attempt === 0);
-    if (!mayResume) return reconnect(s, now);
-    const attempt = wasStable ? 1 : s.attempt + 1;
-    return [{ ...s, phase: "resuming", attempt }, [{ type: "start-resume-timer", ms: RESUME_TIMEOUT_MS }]];
-  },
   ended: (s, _, now) => reconnect(s, now),
   "heartbeat-timeout": (s, _, now) => reconnect(s, now),
-  "resume-timeout": (s, _, now) => (s.phase === "resuming" ? reconnect(s, now) : unchanged(s)),
-  "renewal-due": (s) => {
-    if (s.phase === "resuming") return [s, [{ type: "retry-renewal", attempt: s.failedRenewals, retryAfterMs: 0 }]];
-    return s.phase === "connected" ? renew(s) : unchanged(s);
-  },
+  "renewal-due": (s) => (s.phase === "connected" ? renew(s, false) : unchanged(s)),
   // A renewal that failed is retried after its backoff, not at each item that arrives meanwhile.
-  "stream-limit": (s) => (s.phase === "connected" && s.failedRenewals === 0 ? renew(s) : unchanged(s)),
-  renewed: (s, { newStream }, now) => {
-    const next = { ...s, renewing: false, failedRenewals: 0 };
-    if (!newStream) return [next, [{ type: "schedule-renewal" }]];
-    // The replaced stream may have died unnoticed, or have been about to resume: catch up on the new one.
-    const connectedSince = s.phase === "connected" ? s.connectedSince : now;
-    return [
-      { ...next, phase: "connected", connectedSince },
-      [{ type: "schedule-renewal" }, { type: "catch-up", recheck: s.phase !== "connected" }],
-    ];
-  },
+  oversized: (s) => (s.phase === "connected" && s.failedRenewals === 0 ? renew(s, true) : unchanged(s)),
+  // The replaced stream may have died unnoticed: catch up on the new one.
+  renewed: (s, { newStream }) => [
+    { ...s, renewing: false, failedRenewals: 0 },
+    newStream ? [{ type: "schedule-renewal" }, { type: "catch-up", recheck: false }] : [{ type: "schedule-renewal" }],
+  ],
   "renewal-failed": (s, { retryAfterMs = 0 }) => [
     { ...s, renewing: false, failedRenewals: s.failedRenewals + 1 },
     [{ type: "retry-renewal", attempt: s.failedRenewals, retryAfterMs }],
@@ -150,8 +128,8 @@ function connect(s: MachineState): Transition {
   return [{ ...s, phase: "connecting", renewing: false }, [{ type: "close" }, { type: "connect" }]];
 }
 
-function renew(s: MachineState): Transition {
-  return s.renewing ? unchanged(s) : [{ ...s, renewing: true }, [{ type: "renew" }]];
+function renew(s: MachineState, newStream: boolean): Transition {
+  return s.renewing ? unchanged(s) : [{ ...s, renewing: true }, [{ type: "renew", newStream }]];
 }
 
 function wait(s: MachineState, attempt: number, retryAfterMs = 0): Transition {
@@ -163,6 +141,6 @@ function wait(s: MachineState, attempt: number, retryAfterMs = 0): Transition {
 
 /** Closes the stream that was lost and waits before the next one. */
 function reconnect(s: MachineState, now: number): Transition {
-  if (s.phase !== "connected" && s.phase !== "resuming") return unchanged(s);
+  if (s.phase !== "connected") return unchanged(s);
   return wait(s, isStable(s, now) ? 0 : s.attempt);
 }

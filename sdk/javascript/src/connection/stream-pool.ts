@@ -13,6 +13,8 @@ export type StreamPoolListener = StreamListener & { onCurrentChanged(): void };
 export class StreamPool {
   #current: Stream | undefined;
   readonly #others = new Set<Stream>();
+  /** Of the last current stream: where the next one resumes. */
+  #position: string | undefined;
   readonly #settings: Settings;
   readonly #listener: StreamPoolListener;
 
@@ -22,7 +24,8 @@ export class StreamPool {
   }
 
   /**
-   * Opens a stream and makes it the current one. The one before it is closed only then.
+   * Opens a stream, which resumes where the last one was, and makes it the current one. The one before it is closed only
+   * then.
    *
    * @throws StreamError where it does not open, not in time, or `signal` aborts.
    */
@@ -30,6 +33,7 @@ export class StreamPool {
     const stream: Stream = this.#settings.openStream(
       token,
       this.#listenerFor(() => stream === this.#current),
+      this.#current?.position ?? this.#position,
     );
     this.#others.add(stream);
     try {
@@ -44,6 +48,7 @@ export class StreamPool {
 
   close(): void {
     for (const stream of this.#others) this.#drop(stream);
+    this.#position = this.#current?.position ?? this.#position;
     this.#current?.close();
     this.#current = undefined;
   }
@@ -69,12 +74,12 @@ export class StreamPool {
       item: (text, position) => listener.item(text, position),
       gap: () => listener.gap(),
       heartbeat: () => isCurrent() && listener.heartbeat(),
-      interrupted: (resumes) => isCurrent() && listener.interrupted(resumes),
+      oversized: () => isCurrent() && listener.oversized(),
       ended: (error) => isCurrent() && listener.ended(error),
     };
   }
 
-  /** The SDK has no timeout of its own, and a stream that never opens occupies a connection. */
+  /** A transport has no timeout of its own, and a stream that never opens occupies a connection. */
   async #withTimeout(opened: Promise<void>, signal: AbortSignal): Promise<void> {
     const { clock, timing } = this.#settings;
     let timer: unknown;

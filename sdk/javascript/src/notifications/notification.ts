@@ -37,7 +37,7 @@ export interface Notification extends TaskFacts {
 }
 
 /** A message of the topic: the user has read the notifications until `readUntil`, in epoch milliseconds. */
-export interface ReadMarker {
+interface ReadMarker {
   readUntil: number;
 }
 

@@ -42,7 +42,7 @@ test("the client of the nearest provider is returned", () => {
   expect(found).toBe(api);
 });
 
-test("a component without a provider is told what is missing", () => {
+test("a component without a provider throws an error that says what is missing", () => {
   const Component = (): null => {
     useTasks();
     return null;

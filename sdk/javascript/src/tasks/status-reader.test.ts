@@ -27,10 +27,7 @@ class Reading {
       this.inFlight -= 1;
       return this.answer(taskId);
     };
-    const service = new TokenService(
-      { fetch, getIdToken: async () => "id" },
-      { tokenUrl: "http://service.test/token" },
-    );
+    const service = new TokenService({ baseUrl: "http://service.test/", fetch, getIdToken: async () => "id" });
     const listener = {
       status: ({ taskId, status }: { taskId: string; status: string }) => this.statuses.push(`${taskId} ${status}`),
       forgotten: ({ key }: Task) => this.forgotten.push(key),

@@ -158,6 +158,6 @@ export class StatusReader {
 
 /** Whether asking again would bring the same: a refusal, or an answer that cannot be read. */
 function isAnswer(error: unknown): boolean {
-  if (error instanceof ServiceError) return error.status >= 400 && error.status < 500;
-  return error instanceof NotificationError && error.code === "not_the_api";
+  const isRefusal = error instanceof ServiceError && error.status >= 400 && error.status < 500;
+  return isRefusal || (error instanceof NotificationError && error.code === "not_the_api");
 }

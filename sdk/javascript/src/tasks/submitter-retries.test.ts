@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { problemResponse } from "../testing/fake-service";
+import { SYSTEM_CLOCK } from "../internal/timers";
+import { messageOf, problemResponse } from "../testing/fake-service";
 import { PendingTasks, MAX_PENDING_TASKS, MAX_TRIES, type PendingTask } from "./pending-tasks";
-import { TaskSubmitter, type WithLock } from "./submitter";
+import { TaskSubmitter, type SubmitterListener, type WithLock } from "./submitter";
 import { FakeKeyValueStore } from "../testing/fake-key-value-store";
 
 type Reply = () => Response | Promise<Response>;
@@ -27,15 +28,17 @@ class Post {
       const reply = this.everything ?? this.answers.get(key);
       return reply === undefined ? Response.json({ taskId: `task of ${key}` }, { status: 202 }) : reply();
     };
-    const http = { fetch, getIdToken: async () => "id" };
-    return new TaskSubmitter(http, "http://x.test/task", new PendingTasks(this.store), withLock, {
+    const http = { baseUrl: "http://x.test/", fetch, getIdToken: async () => "id" };
+    const listener: SubmitterListener = {
       accepted: ({ key }) => this.events.push(`accepted ${key}`),
-      rejected: ({ key }, reason) => this.events.push(`rejected ${key} ${reason}`),
+      rejected: ({ key }, error) => this.events.push(`rejected ${key} ${messageOf(error)}`),
       unsent: ({ key }) => this.events.push(`unsent ${key}`),
       delayed: () => (this.isDelayed = true),
       resumed: () => (this.isDelayed = false),
       signedOut: () => this.events.push("signed out"),
-    });
+    };
+    const pending = new PendingTasks(this.store);
+    return new TaskSubmitter({ http, pending, withLock, listener, clock: SYSTEM_CLOCK, random: Math.random });
   }
 
   count(key: string): number {

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { problemResponse } from "../testing/fake-service";
+import { SYSTEM_CLOCK } from "../internal/timers";
+import { messageOf, problemResponse } from "../testing/fake-service";
 import { PendingTasks, type PendingTask } from "./pending-tasks";
-import { TaskSubmitter, type WithLock } from "./submitter";
+import { TaskSubmitter, type SubmitterListener, type WithLock } from "./submitter";
 import { FakeKeyValueStore } from "../testing/fake-key-value-store";
 
 type Reply = () => Response | Promise<Response>;
@@ -25,15 +26,17 @@ class Post {
       this.bodies.push(JSON.parse(String(init?.body)));
       return (this.replies.shift() ?? ok)();
     };
-    const http = { fetch, getIdToken: async () => (this.signedIn ? "id" : null) };
-    return new TaskSubmitter(http, "http://x.test/task", new PendingTasks(this.store), withLock, {
+    const http = { baseUrl: "http://x.test/", fetch, getIdToken: async () => (this.signedIn ? "id" : null) };
+    const listener: SubmitterListener = {
       accepted: ({ key }, taskId) => this.events.push(`accepted ${key} ${taskId}`),
-      rejected: ({ key }, reason) => this.events.push(`rejected ${key} ${reason}`),
-      unsent: ({ key }, error) => this.events.push(`unsent ${key} ${error instanceof Error ? error.message : ""}`),
+      rejected: ({ key }, error) => this.events.push(`rejected ${key} ${messageOf(error)}`),
+      unsent: ({ key }, error) => this.events.push(`unsent ${key} ${messageOf(error)}`),
       delayed: () => this.events.push("delayed"),
       resumed: () => this.resumedAfter.push(this.keys.length),
       signedOut: () => this.events.push("signed out"),
-    });
+    };
+    const pending = new PendingTasks(this.store);
+    return new TaskSubmitter({ http, pending, withLock, listener, clock: SYSTEM_CLOCK, random: Math.random });
   }
 }
 

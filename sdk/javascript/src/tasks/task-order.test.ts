@@ -2,14 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Notification } from "../notifications/notification";
 import { compareStates, isFinal, type Task } from "./task";
 import { applyChange, mergeTasks, type TaskChange, type TaskStore } from "./task-store";
-
-/** A seeded generator, so that a failure can be repeated. */
-function random(seed: number): () => number {
-  return () => {
-    seed = (seed * 1_664_525 + 1_013_904_223) % 4_294_967_296;
-    return seed / 4_294_967_296;
-  };
-}
+import { seededRandom } from "../testing/seeded-random";
 
 function shuffle<T>(values: readonly T[], next: () => number): T[] {
   const shuffled = [...values];
@@ -73,7 +66,7 @@ describe.each(["finished", "failed", "cancelled", "expired"] as const)("a task t
 
   test("has it in whatever order the events arrive, and however often", () => {
     for (const seed of SEEDS) {
-      const next = random(seed);
+      const next = seededRandom(seed);
       const events = shuffle([...life, ...life.filter(() => next() < 0.3)], next);
       expect(storeOf(events), `seed ${seed}`).toEqual(expected);
     }
@@ -83,7 +76,7 @@ describe.each(["finished", "failed", "cancelled", "expired"] as const)("a task t
     for (const seed of SEEDS) {
       let before: Task | undefined;
       const ends = new Set<string>();
-      storeOf(shuffle(life, random(seed)), (task) => {
+      storeOf(shuffle(life, seededRandom(seed)), (task) => {
         if (isFinal(task)) ends.add(task.state);
         else if (before !== undefined) expect(compareStates(task, before), `seed ${seed}`).toBeGreaterThanOrEqual(0);
         if (before !== undefined && isFinal(before)) expect(task.state).toBe(before.state);
@@ -95,7 +88,7 @@ describe.each(["finished", "failed", "cancelled", "expired"] as const)("a task t
 
   test("is the same in two tabs that saw different events and exchange their lists", () => {
     for (const seed of SEEDS) {
-      const next = random(seed);
+      const next = seededRandom(seed);
       const [mine, theirs]: [TaskStore, TaskStore] = [new Map(), new Map()];
       for (const store of [mine, theirs]) {
         applyChange(store, { type: "added", key: "k", data: { any: "json" }, at: 1 });
@@ -115,7 +108,11 @@ describe.each(["finished", "failed", "cancelled", "expired"] as const)("a task t
 test("a task that runs keeps the larger attempt, then the later time", () => {
   const events = lifeOf("finished").slice(0, -2);
   for (const seed of SEEDS)
-    expect(storeOf(shuffle(events, random(seed)))).toMatchObject({ state: "running", attempt: 3, message: "half" });
+    expect(storeOf(shuffle(events, seededRandom(seed)))).toMatchObject({
+      state: "running",
+      attempt: 3,
+      message: "half",
+    });
 });
 
 test("a retry shows its attempt and time, and no progress of the attempt before", () => {
@@ -131,7 +128,7 @@ test("a request to cancel is kept whatever arrives, and does not change the stat
     at: 55,
   };
   for (const seed of SEEDS) {
-    const events = shuffle([...lifeOf("finished").slice(0, -2), request], random(seed));
+    const events = shuffle([...lifeOf("finished").slice(0, -2), request], seededRandom(seed));
     expect(storeOf(events)).toMatchObject({ state: "running", cancelRequestedAt: 55 });
   }
 });

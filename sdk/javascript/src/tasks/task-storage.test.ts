@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { SYSTEM_CLOCK } from "../internal/timers";
 import { FakeStoredValue } from "../testing/harness";
 import { applyChange, type TaskStore } from "./task-store";
 import { TaskStorage } from "./task-storage";
@@ -11,9 +12,9 @@ test("a long task is saved as far as the list shows it, cut between characters",
     ["long", `x${"😀".repeat(100_000)}`],
   ] as const)
     applyChange(store, { type: "added", key, data, at: 1 });
-  new TaskStorage(storage, store).saveNow();
-  const restored: TaskStore = new Map();
-  new TaskStorage(storage, restored).load();
+  new TaskStorage(storage, store, SYSTEM_CLOCK).saveNow();
+  const saved = new TaskStorage(storage, new Map(), SYSTEM_CLOCK).load();
+  const restored = new Map(saved.map((task) => [task.key, task]));
   expect(restored.get("short")?.data).toBe("do it");
   expect(restored.get("long")?.title).toBe(`x${"😀".repeat(499)}…`);
   expect(restored.get("long")?.data).toBeUndefined(); // a part of the data is never sent again as a task
@@ -22,7 +23,6 @@ test("a long task is saved as far as the list shows it, cut between characters",
 test("damaged storage is an empty list", () => {
   const storage = new FakeStoredValue();
   storage.value = "{";
-  const store: TaskStore = new Map();
-  new TaskStorage(storage, store).load();
-  expect([store.size, storage.value]).toEqual([0, null]);
+  const loaded = new TaskStorage(storage, new Map(), SYSTEM_CLOCK).load();
+  expect([loaded, storage.value]).toEqual([[], null]);
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { ErrorData } from "../api/errors";
 import type { Notification } from "../notifications/notification";
 import type { Task } from "./task";
 import {
@@ -11,11 +12,12 @@ import {
   type TaskChange,
 } from "./task-store";
 
+const problem = (message: string): ErrorData => ({ code: "service", message, retryable: false, status: 400 });
 const added = (key: string, at = 1): TaskChange => ({ type: "added", key, data: `do ${key}`, at });
 const accepted = (key: string, taskId: string): TaskChange => ({ type: "accepted", key, taskId, at: 2 });
-const rejected = (key: string): TaskChange => ({ type: "rejected", key, reason: "too large", at: 2 });
+const rejected = (key: string): TaskChange => ({ type: "rejected", key, error: problem("too large"), at: 2 });
 
-const unsent = (key: string, at: number): TaskChange => ({ type: "unsent", key, reason: "no luck", at });
+const unsent = (key: string, at: number): TaskChange => ({ type: "unsent", key, error: problem("no luck"), at });
 const retried = (key: string, at: number): TaskChange => ({ type: "retried", key, at });
 
 function notified(taskId: string, status: Notification["status"], message = status as string, time = 3): TaskChange {

@@ -78,7 +78,7 @@ export function mergeTasks(store: TaskStore, tasks: Iterable<Task>): void {
   trim(store);
 }
 
-export function findByTaskId(store: TaskStore, taskId: string): Task | undefined {
+function findByTaskId(store: TaskStore, taskId: string): Task | undefined {
   const listed = store.get(taskId);
   if (listed !== undefined) return listed;
   for (const task of store.values()) if (task.taskId === taskId) return task;

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { SYSTEM_CLOCK } from "../internal/timers";
 import { finished } from "../testing/fake-topic";
 import { UnmatchedNotifications } from "./unmatched-notifications";
 import { applyChange, type TaskStore } from "./task-store";
@@ -19,7 +20,7 @@ const listed = (): string[] => [...store.values()].map(({ key, state }) => `${ke
 beforeEach(() => {
   vi.useFakeTimers();
   store = new Map();
-  unmatched = new UnmatchedNotifications(store, (change) => applyChange(store, change));
+  unmatched = new UnmatchedNotifications(store, SYSTEM_CLOCK, (change) => applyChange(store, change));
 });
 afterEach(() => void vi.useRealTimers());
 

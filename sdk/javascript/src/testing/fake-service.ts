@@ -4,10 +4,16 @@ import type { FakeClock } from "./fake-clock";
 
 type Reply = Response | Error;
 
-/** The token service. It refuses id tokens that are not in `validIdTokens`. */
+/** The services under one origin. They refuse id tokens that are not in `validIdTokens`. */
 export class FakeService {
   readonly url = "http://service.test/";
   readonly requests: { path: string; after: string | null; authorization: string | null }[] = [];
+  /** The tasks that were posted: the key and the body of each request. */
+  readonly posts: { key: string | null; body: unknown }[] = [];
+  /** The answers of `GET /task/{taskId}`, by task id. */
+  readonly statuses = new Map<string, object>();
+  /** The read markers that were posted. */
+  readonly marked: number[] = [];
   idToken = "id-1";
   validIdTokens = new Set(["id-1"]);
   topic = "alice";
@@ -40,13 +46,28 @@ export class FakeService {
     const url = new URL(String(input));
     const authorization = new Headers(init?.headers).get("authorization");
     this.requests.push({ path: url.pathname, after: afterOf(url), authorization });
+    if (url.pathname === "/task") this.posts.push({ key: keyOf(init), body: JSON.parse(String(init?.body)) });
     const reply = this.#nextReply(url.pathname);
     if (reply instanceof Error) throw reply;
     if (reply !== undefined) return reply;
     if (!this.validIdTokens.has(authorization?.replace("Bearer ", "") ?? ""))
       return problemResponse(401, "Invalid id token");
-    return url.pathname === "/token" ? Response.json(this.#token()) : this.#notifications(afterOf(url) ?? "");
+    return this.#answer(url, init);
   };
+
+  #answer({ pathname, searchParams }: URL, init: RequestInit | undefined): Response {
+    if (pathname === "/token") return Response.json(this.#token());
+    if (pathname === "/notifications") return this.#notifications(searchParams.get("after") ?? "");
+    if (pathname === "/notifications/read") return this.#markRead(JSON.parse(String(init?.body)) as { until: number });
+    if (pathname === "/task") return Response.json({ taskId: `task-${keyOf(init)}` }, { status: 202 });
+    const status = this.statuses.get(pathname.replace("/task/", ""));
+    return status === undefined ? problemResponse(404, "No such task") : Response.json(status);
+  }
+
+  #markRead({ until }: { until: number }): Response {
+    this.marked.push(until);
+    return Response.json({ readUntil: until });
+  }
 
   /** Makes every cursor invalid, as another version of the service or another signing key does. */
   invalidateCursors(): void {
@@ -90,10 +111,18 @@ export class FakeService {
   }
 }
 
+function keyOf(init: RequestInit | undefined): string | null {
+  return new Headers(init?.headers).get("idempotency-key");
+}
+
 function afterOf(url: URL): string | null {
   return url.searchParams.get("after");
 }
 
 export function problemResponse(status: number, detail: string, headers: Record<string, string> = {}): Response {
   return Response.json({ status, detail, requestId: "r-1" }, { status, headers });
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -9,13 +9,17 @@ export class FakeStream implements Stream {
   closed = false;
   dead = false;
   #settle!: { resolve: () => void; reject: (error: Error) => void };
-  #position = 0;
+  position: string | undefined;
+  #sequence = 0;
   readonly token: DisposableToken;
   readonly listener: StreamListener;
+  /** Where it resumes. */
+  readonly resumedAt: string | undefined;
 
-  constructor(token: DisposableToken, listener: StreamListener) {
+  constructor(token: DisposableToken, listener: StreamListener, position: string | undefined) {
     this.token = token;
     this.listener = listener;
+    this.position = this.resumedAt = position;
     this.opened = new Promise((resolve, reject) => (this.#settle = { resolve, reject }));
   }
 
@@ -41,7 +45,9 @@ export class FakeStream implements Stream {
 
   item(content: Partial<Notification> | string): void {
     const text = typeof content === "string" ? content : JSON.stringify(finished(content));
-    if (!this.closed) this.listener.item(text, String(this.#position++));
+    if (this.closed) return;
+    this.position = String(this.#sequence++);
+    this.listener.item(text, this.position);
   }
 }
 
@@ -50,8 +56,8 @@ export class FakeTopic {
   readonly streams: FakeStream[] = [];
   accepting = true;
 
-  readonly open: OpenStream = (token, listener) => {
-    const stream = new FakeStream(token, listener);
+  readonly open: OpenStream = (token, listener, position) => {
+    const stream = new FakeStream(token, listener, position);
     this.streams.push(stream);
     if (this.accepting) stream.accept();
     return stream;

@@ -3,7 +3,10 @@
  * - A broken connection is reopened without a callback, and what was published meanwhile is lost unless an item was
  *   received before. When reopening fails, the subscription ends without a callback.
  * - A stream that the server ends cleanly is reopened at once, hundreds of times a second.
- * The SDK reports both only to its logger, so the logger is where this module listens.
+ * - It cannot be told where to resume.
+ * - The browser keeps all text of an open stream.
+ * The SDK reports the first two only to its logger, so the logger is where this module listens. It then closes the
+ * subscription, so that the SDK reopens nothing.
  */
 import type { SubscribeCallOptions, TopicClient, TopicSubscribe } from "@gomomento/sdk-web";
 import { StreamError } from "../api/errors";
@@ -12,33 +15,31 @@ import type { OpenStream, Stream, StreamListener } from "./stream";
 
 type Sdk = typeof import("@gomomento/sdk-web");
 
-/** Loaded when first needed: 205 kB, without which a page can already be used. */
+const MAX_CHARACTERS = 4_000_000;
+
+/** Loaded when first needed: it is larger than the rest of an application. */
 const loadSdk = (): Promise<Sdk> => import("@gomomento/sdk-web");
 
 export const openMomentoStream: OpenStream = (token, listener) => new MomentoStream(token, listener);
 
-/** Loads the SDK ahead of the first stream. A failure is reported when a stream is opened. */
-export async function preloadMomentoSdk(): Promise<void> {
-  await loadSdk().catch(() => undefined);
-}
-
 class MomentoStream implements Stream {
   readonly opened: Promise<void>;
+  #rejectOpened!: (error: StreamError) => void;
   #subscription: TopicSubscribe.Subscription | undefined;
   #closed = false;
-  /** The SDK can resume only from a position, which an item or a discontinuity brings. */
-  #hasPosition = false;
   /** The sequence page of the next item. Sequence numbers restart on each page, and only the logger is given it. */
   #page = "";
-  #requests = 0;
-  #restarting = false;
+  #characters = 0;
   readonly #token: DisposableToken;
   readonly #listener: StreamListener;
 
   constructor(token: DisposableToken, listener: StreamListener) {
     this.#token = token;
     this.#listener = listener;
-    this.opened = this.#open();
+    this.opened = new Promise((resolve, reject) => {
+      this.#rejectOpened = reject;
+      this.#open().then(resolve, reject);
+    });
   }
 
   isAlive(): boolean {
@@ -75,21 +76,20 @@ class MomentoStream implements Stream {
 
   #callbacks(): SubscribeCallOptions {
     return {
-      onItem: (item) => {
-        this.#hasPosition = true;
-        const position = `${this.#page}:${item.sequenceNumber()}`;
-        this.#notifyListener((listener) => listener.item(String(item.value()), position));
-      },
+      onItem: (item) => this.#onItem(String(item.value()), `${this.#page}:${item.sequenceNumber()}`),
       onHeartbeat: () => this.#notifyListener((listener) => listener.heartbeat()),
-      onDiscontinuity: () => {
-        this.#hasPosition = true;
-        this.#notifyListener((listener) => listener.gap());
-      },
+      onDiscontinuity: () => this.#notifyListener((listener) => listener.gap()),
       // Also called for an item that is empty or of an unknown kind, after which the stream goes on.
       onError: (error, subscription) => {
-        if (!subscription.isSubscribed) this.#notifyListener((listener) => listener.ended(toStreamError(error)));
+        if (!subscription.isSubscribed) this.#end(toStreamError(error));
       },
     };
+  }
+
+  #onItem(text: string, position: string): void {
+    this.#notifyListener((listener) => listener.item(text, position));
+    this.#characters += text.length;
+    if (this.#characters > MAX_CHARACTERS) this.#notifyListener((listener) => listener.oversized());
   }
 
   /** The SDK passes each subscription as a logger's name: the only reference to one that is never opened. */
@@ -100,20 +100,15 @@ class MomentoStream implements Stream {
   }
 
   #onSdkLog(text: string): void {
-    if (text.startsWith("Subscribing to topic")) {
-      this.#requests += 1;
-      if (this.#requests > 1 && !this.#restarting) this.#onInterrupted();
-      this.#restarting = false;
-    } else if (text.startsWith("Stream ended on topic") || text.includes("Will attempt to restart stream")) {
-      this.#restarting = true;
-      this.#onInterrupted();
-    } else if (text.startsWith("Received an item")) {
-      this.#page = /sequence page: (\d+)$/.exec(text)?.[1] ?? "";
-    }
+    if (text.startsWith("Stream ended on topic")) this.#end(new StreamError("Momento ended the stream"));
+    if (text.includes("Will attempt to restart stream")) this.#end(new StreamError("The connection to Momento broke"));
+    if (text.startsWith("Received an item")) this.#page = /sequence page: (\d+)$/.exec(text)?.[1] ?? "";
   }
 
-  #onInterrupted(): void {
-    this.#notifyListener((listener) => listener.interrupted(this.#hasPosition));
+  #end(error: StreamError): void {
+    this.#rejectOpened(error);
+    this.#notifyListener((listener) => listener.ended(error));
+    this.close();
   }
 
   #notifyListener(notify: (listener: StreamListener) => void): void {

@@ -8,19 +8,21 @@ export interface StreamListener {
   heartbeat(): void;
   /** The topic reported a discontinuity: something may have been missed. */
   gap(): void;
-  /** The connection broke and the transport reopens it; `resumes`: from the last position. */
-  interrupted(resumes: boolean): void;
-  /** The transport has given up. */
+  /** The browser keeps all text of this stream, by now too much: another stream should replace it. Repeated. */
+  oversized(): void;
+  /** The stream is lost. A transport never reopens it by itself. */
   ended(error: StreamError): void;
 }
 
 export interface Stream {
   /** Settles at the first message. It has no timeout: callers bring their own. */
-  opened: Promise<void>;
-  /** False once the transport has ended, even if it did not report so. */
+  readonly opened: Promise<void>;
+  /** Where the next stream may resume: absent before any position is known, and where the transport cannot resume. */
+  readonly position?: string | undefined;
   isAlive(): boolean;
   /** Ends the stream, also one that is still being opened. Idempotent. */
   close(): void;
 }
 
-export type OpenStream = (token: DisposableToken, listener: StreamListener) => Stream;
+/** `position` is that of an earlier stream of the same topic. */
+export type OpenStream = (token: DisposableToken, listener: StreamListener, position?: string) => Stream;

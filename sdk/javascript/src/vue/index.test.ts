@@ -120,7 +120,7 @@ test("a composable in a scope of its own follows the client for as long as that 
   expect(fake.listeners).toBe(0);
 });
 
-test("a component without a provider is told what is missing", () => {
+test("a component without a provider throws an error that says what is missing", () => {
   const app = createApp({ setup: () => (useNotificationApi(), () => null) });
   app.config.warnHandler = () => undefined;
   expect(() => app.mount({})).toThrow("No component above");

@@ -31,12 +31,14 @@ from notification_api.client.errors import (
     UnreachableError,
 )
 from notification_api.client.notification import Notification
+from notification_api.client.routes import HistoryPage
 from notification_api.client.sign_in import Credentials, UserTokens, confirm_sign_up, sign_in, sign_up
 from notification_api.client.sync import SyncNotificationApi, SyncSubmittedTask
 from notification_api.client.tasks import TaskResult, TaskStatus
 
 __all__ = [
     "Credentials",
+    "HistoryPage",
     "NotTheApiError",
     "Notification",
     "NotificationApi",

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 import aiohttp
 
-from notification_api.client.errors import NotTheApiError, ServiceError, SignedOutError, UnreachableError
+from notification_api.client.errors import NotTheApiError, ServiceError, SignedOutError, UnreachableError, is_retryable
 from notification_api.client.id_tokens import IdTokens
 
 T = TypeVar("T")
@@ -148,9 +148,10 @@ def _json_object(received: _Received) -> Mapping[str, Any]:
         if isinstance(fields, dict):
             return fields
     quoted = " ".join(received.body[:LONGEST_QUOTE].decode(errors="replace").split())
+    hint = "" if is_retryable(received.status) else ". Check the URL"
     raise NotTheApiError(
         f"{received.call} was answered {received.status} with {received.content_type}, which is not an answer of the"
-        f" API: {quoted!r}. Check the URL",
+        f" API: {quoted!r}{hint}",
         received.status,
     )
 

@@ -33,12 +33,13 @@ def test_without_a_path_nothing_is_written() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"secret": "%", "keyIds": [], "caches": []}'])
-def test_a_file_that_is_not_a_state_is_rejected(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_state_is_moved_away(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "state"
     path.write_text(text)
-    with pytest.raises(StateFileError, match="not a state file"):
-        load_state(path)
-    assert path.read_text() == text
+    state = load_state(path)
+    assert (state.key_ids, state.caches) == (set(), set())
+    assert (tmp_path / "state.unusable").read_text() == text
+    assert "keys and caches are forgotten" in caplog.text
 
 
 def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
