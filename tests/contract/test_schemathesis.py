@@ -1,4 +1,4 @@
-"""Schemathesis sends valid and invalid requests to the running services, and checks every answer against the contract."""
+"""Schemathesis sends valid and invalid requests to the running services; the contract describes every answer."""
 
 import asyncio
 import sys
@@ -24,7 +24,6 @@ from tests.support.served_service import id_token, served_service
 from tests.support.token_service import Backends, open_backends
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-SEED = "1"
 EXAMPLES = "20"
 MANY = "1000000"
 
@@ -71,8 +70,7 @@ async def test_no_request_gets_an_answer_that_is_not_described(origin: str, tmp_
     process = await asyncio.create_subprocess_exec(
         *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIG), "run"),
         *(str(REFERENCE / OPENAPI), "--url", origin, "--header", f"Authorization: Bearer {token}"),
-        *("--seed", SEED, "--generation-deterministic", "--generation-database", "none"),
-        *("--max-examples", EXAMPLES, "--continue-on-failure"),
+        *("--generation-deterministic", "--max-examples", EXAMPLES, "--continue-on-failure"),
         cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
