@@ -1,6 +1,6 @@
 import type { StreamListener } from "../transport/stream";
 
-/** What a listener was told, in order. */
+/** What was reported to a listener, in order. */
 export class RecordedEvents implements StreamListener {
   readonly events: unknown[][] = [];
   readonly #waiting: (() => void)[] = [];

@@ -3,7 +3,7 @@
  * - A broken connection is reopened without a callback, and what was published meanwhile is lost unless an item was
  *   received before. When reopening fails, the subscription ends without a callback.
  * - A stream that the server ends cleanly is reopened at once, hundreds of times a second.
- * - It cannot be told where to resume.
+ * - It has no option that says where to resume.
  * - The browser keeps all text of an open stream.
  * The SDK reports the first two only to its logger, so the logger is where this module listens. It then closes the
  * subscription, so that the SDK reopens nothing.

@@ -11,7 +11,7 @@ export type TopicEvent =
   | { type: "unknown" };
 
 /** A position is the topic's page, which is new when its sequence numbers restart, and a sequence number. */
-const positionOf = (page: bigint, sequence: bigint): string => `${page}:${sequence}`;
+const formatPosition = (page: bigint, sequence: bigint): string => `${page}:${sequence}`;
 
 /** Encodes a `_SubscriptionRequest` for what comes after `position`; without it, for what is published from now on. */
 export function encodeSubscription(cacheName: string, topic: string, position: string | undefined): Uint8Array {
@@ -34,7 +34,7 @@ export function decodeEvent(message: Uint8Array): TopicEvent {
 function decodeItem(message: Uint8Array): TopicEvent {
   const { numbers, messages } = collect(message);
   const value = messages.get(2);
-  return { type: "item", text: value ? decodeText(value) : null, position: positionIn(numbers, 4, 1) };
+  return { type: "item", text: value ? decodeText(value) : null, position: readPosition(numbers, 4, 1) };
 }
 
 /** A `_TopicValue` is a text, which may be empty, or binary. */
@@ -44,12 +44,12 @@ function decodeText(message: Uint8Array): string | null {
 }
 
 function decodeDiscontinuity(message: Uint8Array): TopicEvent {
-  return { type: "gap", position: positionIn(collect(message).numbers, 3, 2) };
+  return { type: "gap", position: readPosition(collect(message).numbers, 3, 2) };
 }
 
 /** A field that is absent has its default, zero. */
-function positionIn(numbers: Map<number, bigint>, page: number, sequence: number): string {
-  return positionOf(numbers.get(page) ?? 0n, numbers.get(sequence) ?? 0n);
+function readPosition(numbers: Map<number, bigint>, page: number, sequence: number): string {
+  return formatPosition(numbers.get(page) ?? 0n, numbers.get(sequence) ?? 0n);
 }
 
 function collect(message: Uint8Array): { numbers: Map<number, bigint>; messages: Map<number, Uint8Array> } {
