@@ -57,7 +57,8 @@ async def fault_proxies(ports: Ports) -> AsyncIterator[Network]:
         rules = ",".join(
             f"MAP localhost:{port} 127.0.0.1:{proxy.port}" for port, proxy in zip(targets, proxies, strict=True)
         )
-        yield Network(*proxies, rules)
+        api, momento, cognito = proxies
+        yield Network(api, momento, cognito, rules)
 
 
 @asynccontextmanager
