@@ -364,7 +364,7 @@ describe("a submitted task", () => {
     expect(api.tasks.getSnapshot()).toHaveLength(100);
   });
 
-  test("is kept by the page alone where there is no storage, and the application is told", async () => {
+  test("is kept by the page alone where there is no storage, which the outbox says", async () => {
     const h = new ApiHarness();
     h.service.reachable = false;
     const { api } = await h.started({ storage: null });

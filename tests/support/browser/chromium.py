@@ -53,10 +53,11 @@ async def fault_proxies(ports: Ports) -> AsyncIterator[Network]:
     """
     async with AsyncExitStack() as stack:
         targets = (ports.page, ports.momento_web, ports.aws)
-        api, momento, cognito = proxies = [await stack.enter_async_context(fault_proxy(port)) for port in targets]
+        proxies = [await stack.enter_async_context(fault_proxy(port)) for port in targets]
         rules = ",".join(
             f"MAP localhost:{port} 127.0.0.1:{proxy.port}" for port, proxy in zip(targets, proxies, strict=True)
         )
+        api, momento, cognito = proxies
         yield Network(api, momento, cognito, rules)
 
 

@@ -14,7 +14,7 @@ REFERENCE = FOLDER / "reference"
 ALL = "".join(path.read_text() for path in REFERENCE.glob("*.md"))
 
 
-@pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(pages()), ids=lambda path: path.name)
 def test_a_page_is_current(path: Path) -> None:
     assert path.read_text() == pages()[path], "make generate"
 
@@ -24,8 +24,11 @@ def test_a_page_is_current(path: Path) -> None:
     [
         *(f"metrics of {module}" for module in MODULES),
         *(f"settings of {program}" for program in PROGRAMS),
-        *(f"values of {values.parent.name}" for values in CHARTS.glob("*/values.yaml")),
-        *(f"alerts of {chart}" for chart in {rules.parent.parent.name for rules in CHARTS.glob("*/rules/*.yaml")}),
+        *(f"values of {values.parent.name}" for values in sorted(CHARTS.glob("*/values.yaml"))),
+        *(
+            f"alerts of {chart}"
+            for chart in sorted({rules.parent.parent.name for rules in CHARTS.glob("*/rules/*.yaml")})
+        ),
         *(f"fields of {part}" for part in ("spec", "status")),
     ],
 )

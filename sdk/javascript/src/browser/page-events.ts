@@ -1,4 +1,4 @@
-/** What a page tells. Where there is no page, as on a server, nothing is ever reported, and it counts as visible. */
+/** The events of a page. Where there is no page, as on a server, nothing is ever reported, and it counts as visible. */
 export interface PageListener {
   onNetwork(online: boolean): void;
   onVisible(): void;
