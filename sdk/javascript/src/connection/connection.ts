@@ -164,7 +164,7 @@ export class Connection {
     } catch (error) {
       if (signal.aborted) return;
       this.#onError(hasToken ? "stream" : "token", error);
-      this.#dispatch({ type: "failed", hasToken, ...retryAfterOf(error) });
+      this.#dispatch({ type: "failed", hasToken, retryAfterMs: retryAfterOf(error) ?? 0 });
     }
   }
 
@@ -181,7 +181,7 @@ export class Connection {
     } catch (error) {
       if (signal.aborted) return;
       this.#onError("token", error);
-      this.#dispatch({ type: "renewal-failed", ...retryAfterOf(error) });
+      this.#dispatch({ type: "renewal-failed", retryAfterMs: retryAfterOf(error) ?? 0 });
     }
   }
 

@@ -1,4 +1,4 @@
-import { ServiceError, SignedOutError, toClientError } from "../api/errors";
+import { SignedOutError, statusOf, toClientError } from "../api/errors";
 import type { Http } from "../api/http";
 import type { TaskResult, TaskStatus } from "../api/task-status";
 import { TokenService } from "../api/token-service";
@@ -7,6 +7,7 @@ import { UserStorage, type WebStorage } from "../browser/user-storage";
 import { Connection } from "../connection/connection";
 import type { ConnectionOptions } from "../connection/options";
 import type { ConnectionState } from "../connection/state-machine";
+import { defined } from "../internal/defined";
 import type { Clock } from "../internal/timers";
 import { canShare, SharedTabs } from "../tabs/shared-tabs";
 import { SingleTab } from "../tabs/single-tab";
@@ -125,7 +126,7 @@ export class Session {
       this.#learn({ ...requested, updatedAt: 0 });
       return requested;
     } catch (error) {
-      const hasEnded = error instanceof ServiceError && error.status === 409;
+      const hasEnded = statusOf(error) === 409;
       if (hasEnded) await this.task(taskId).catch(() => undefined); // for the list
       throw error;
     }
@@ -156,8 +157,7 @@ export class Session {
       ...{ service, clock, random },
       storage: storage.value("seen-notifications"),
       isAwaited: (taskId) => isAwaited(state.tasks.map, taskId),
-      ...(openStream !== undefined && { openStream }),
-      ...(timing !== undefined && { timing }),
+      ...defined({ openStream, timing }),
     });
     connection.on("state", (connectionState) => {
       this.#statusReader.setDelivering(connectionState === "connected");

@@ -1,4 +1,4 @@
-import { NotificationError, retryAfterOf, ServiceError } from "../api/errors";
+import { NotificationError, retryAfterOf, statusOf } from "../api/errors";
 import type { TokenService } from "../api/token-service";
 import type { TaskStatus } from "../api/task-status";
 import { backoffMs } from "../internal/backoff";
@@ -137,10 +137,9 @@ export class StatusReader {
   }
 
   #onError(task: Task, error: unknown): void {
-    const status = error instanceof ServiceError ? error.status : 0;
+    const status = statusOf(error);
     if (status === 429 || status === 503) {
-      const { retryAfterMs = BACKOFF.baseMs } = retryAfterOf(error);
-      this.#pausedUntil = Math.max(this.#pausedUntil, this.#clock.now() + retryAfterMs);
+      this.#pausedUntil = Math.max(this.#pausedUntil, this.#clock.now() + (retryAfterOf(error) ?? BACKOFF.baseMs));
       return;
     }
     if (isAnswer(error)) this.#askedAt.set(task.key, this.#clock.now());
@@ -158,6 +157,6 @@ export class StatusReader {
 
 /** Whether asking again would bring the same: a refusal, or an answer that cannot be read. */
 function isAnswer(error: unknown): boolean {
-  const isRefusal = error instanceof ServiceError && error.status >= 400 && error.status < 500;
-  return isRefusal || (error instanceof NotificationError && error.code === "not_the_api");
+  const status = statusOf(error);
+  return (status >= 400 && status < 500) || (error instanceof NotificationError && error.code === "not_the_api");
 }

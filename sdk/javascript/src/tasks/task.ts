@@ -1,5 +1,6 @@
 import type { ErrorData } from "../api/errors";
 import type { TaskStatus } from "../api/task-status";
+import { defined } from "../internal/defined";
 import { isFinalStatus, type Notification, type TaskFacts } from "../notifications/notification";
 
 /**
@@ -195,11 +196,4 @@ function described({ input, data, ...facts }: TaskFacts & { message?: string }):
 function sentAtOf(taskId: string, changedAt: number): number {
   if (!/^[\da-f]{8}-[\da-f]{4}-7/.test(taskId)) return changedAt;
   return Math.min(changedAt, Number.parseInt(taskId.slice(0, 8) + taskId.slice(9, 13), 16));
-}
-
-/** Without the fields that are undefined. */
-function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }
