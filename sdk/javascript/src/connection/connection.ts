@@ -14,7 +14,7 @@ import { SeenNotifications } from "../notifications/seen-notifications";
 import { CatchUp } from "./catch-up";
 import { DisposableTokens } from "./disposable-tokens";
 import { HeartbeatMonitor } from "./heartbeat-monitor";
-import { withDefaults, type ConnectionOptions, type Settings } from "./options";
+import type { Settings } from "./options";
 import {
   INITIAL_STATE,
   connectionState,
@@ -53,9 +53,9 @@ export class Connection {
   /** Aborts the token request or the opening of a stream once it is no longer needed. */
   #work = new AbortController();
 
-  constructor(options: ConnectionOptions) {
-    const settings = (this.#settings = withDefaults(options));
+  constructor(settings: Settings) {
     const { service } = settings;
+    this.#settings = settings;
     this.#timers = new Timers(settings.clock);
     this.#seen = new SeenNotifications(settings.storage);
     this.#tokens = new DisposableTokens(service, settings);

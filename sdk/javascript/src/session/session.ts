@@ -5,9 +5,8 @@ import { TokenService } from "../api/token-service";
 import { isOnline, isVisible, watchPage } from "../browser/page-events";
 import { UserStorage, type WebStorage } from "../browser/user-storage";
 import { Connection } from "../connection/connection";
-import type { ConnectionOptions } from "../connection/options";
+import type { Settings } from "../connection/options";
 import type { ConnectionState } from "../connection/state-machine";
-import { defined } from "../internal/defined";
 import type { Clock } from "../internal/timers";
 import { canShare, SharedTabs } from "../tabs/shared-tabs";
 import { SingleTab } from "../tabs/single-tab";
@@ -22,7 +21,7 @@ import { SENDING, type SessionState } from "./state";
 import { TabSync } from "./tab-sync";
 import { UserTasks } from "./user-tasks";
 
-export interface SessionOptions extends Pick<ConnectionOptions, "openStream" | "timing"> {
+export interface SessionOptions extends Pick<Settings, "openStream" | "timing"> {
   userId: string;
   http: Http;
   storage: WebStorage | null;
@@ -154,10 +153,9 @@ export class Session {
   #createConnection({ openStream, timing }: SessionOptions): Connection {
     const { state, service, storage, clock, random } = this.#context;
     const connection = new Connection({
-      ...{ service, clock, random },
+      ...{ service, openStream, clock, random, timing },
       storage: storage.value("seen-notifications"),
       isAwaited: (taskId) => isAwaited(state.tasks.map, taskId),
-      ...defined({ openStream, timing }),
     });
     connection.on("state", (connectionState) => {
       this.#statusReader.setDelivering(connectionState === "connected");
