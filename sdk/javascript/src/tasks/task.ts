@@ -86,11 +86,8 @@ export function isFinal({ state }: Task): boolean {
 /** Positive where `one` is the later of two states of the same task. */
 export function compareStates(one: Task, other: Task): number {
   const [ranks, otherRanks] = [order(one), order(other)];
-  for (const [index, rank] of ranks.entries()) {
-    const difference = rank - (otherRanks[index] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
+  const differences = ranks.map((rank, index) => rank - (otherRanks[index] ?? 0));
+  return differences.find((difference) => difference !== 0) ?? 0;
 }
 
 /** An active task goes from one attempt to the next; in the other states the time decides. */
@@ -134,8 +131,8 @@ function carriedOver(earlier: Task, later: Task): Partial<Task> {
 
 /** An end is about the last attempt. It may be known from the task's status, which mentions less, and later. */
 function endOf(earlier: Task, later: Task): Partial<Task> {
-  const largest = (one?: number, other?: number): number | undefined =>
-    one === undefined || other === undefined ? (one ?? other) : Math.max(one, other);
+  // All of them are above zero, where they are known.
+  const largest = (one = 0, other = 0): number | undefined => Math.max(one, other) || undefined;
   return defined({
     attempt: largest(earlier.attempt, later.attempt),
     maxAttempts: largest(earlier.maxAttempts, later.maxAttempts),
