@@ -36,8 +36,8 @@ describe("the examples of the contract", () => {
     expect(parseTaskStatus(example, example.taskId)).toEqual({ updatedAt: 0, ...example });
   });
 
-  it.each(schemas.TaskResult.examples)("parses a result whole", ({ taskId: _, ...example }) => {
-    expect(parseTaskResult(example)).toEqual(example);
+  it.each(schemas.TaskResult.examples)("parses a result whole", (example) => {
+    expect(parseTaskResult(example)).toEqual({ ...example, taskId: undefined });
   });
 
   it.each(schemas.ReadMarker.examples)("parses a read marker", (example) => {
