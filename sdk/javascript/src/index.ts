@@ -31,6 +31,5 @@ export type { OutboxStatus } from "./session/state";
 export { isActive, isFinal, isLocal, type Task, type TaskOptions, type TaskState } from "./tasks/task";
 export { taskBodyBytes } from "./tasks/task-body";
 export { openFetchStream } from "./transport/fetch-stream";
-export { openMomentoStream } from "./transport/momento-sdk";
-export { openStream } from "./transport/open-stream";
+export { openMomentoStream, openStream } from "./transport/open-stream";
 export type { OpenStream, Stream, StreamListener } from "./transport/stream";

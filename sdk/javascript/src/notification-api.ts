@@ -3,9 +3,8 @@ import { SignedOutError, toClientError } from "./api/errors";
 import type { Http } from "./api/http";
 import type { TaskResult, TaskStatus } from "./api/task-status";
 import { defaultStorage } from "./browser/user-storage";
-import { backoffMs } from "./internal/backoff";
+import { repeat } from "./internal/backoff";
 import type { Store } from "./internal/store";
-import { delay } from "./internal/timers";
 import { withDefaults, type NotificationApiOptions, type ResolvedOptions } from "./options";
 import type { ConnectionStatus } from "./session/connection-status";
 import type { NotificationApiEvents } from "./session/events";
@@ -19,7 +18,6 @@ import type { Task } from "./tasks/task";
 
 /** Frameworks unmount and mount again, while developing at every change. */
 const UNMOUNT_GRACE_MS = 2_000;
-const RETRY = { baseMs: 1_000, capMs: 15_000 };
 
 /** The tasks of the user, the newest first. */
 export interface Tasks extends Store<readonly Task[]> {
@@ -75,7 +73,8 @@ export class NotificationApi {
     if (this.#running !== undefined || this.#hasEnded) return;
     this.#running = new AbortController();
     this.#state.connection.setState("connecting", this.#options.clock.now());
-    void this.#run(http, this.#running.signal);
+    const { signal } = this.#running;
+    void repeat(() => this.#tryToStart(http, signal), this.#options, signal);
   }
 
   /** Closes everything and saves; `start` continues from there. Idempotent. */
@@ -161,19 +160,17 @@ export class NotificationApi {
     };
   }
 
-  /** Until the user is known: an id token that cannot be had now may be had later. */
-  async #run(http: Http, signal: AbortSignal): Promise<void> {
-    const { clock, random } = this.#options;
-    for (let attempt = 0; !signal.aborted; attempt += 1) {
-      try {
-        const session = await this.#open(http);
-        if (!signal.aborted) session.start();
-        return;
-      } catch (error) {
-        this.#state.connection.setError(toClientError("token", error));
-        if (error instanceof SignedOutError) return this.#state.connection.setState("signed-out", clock.now());
-      }
-      await delay(clock, backoffMs(RETRY, attempt, random), signal);
+  /** False where the user is not known: an id token that cannot be had now may be had later. */
+  async #tryToStart(http: Http, signal: AbortSignal): Promise<boolean> {
+    try {
+      const session = await this.#open(http);
+      if (!signal.aborted) session.start();
+      return true;
+    } catch (error) {
+      this.#state.connection.setError(toClientError("token", error));
+      if (!(error instanceof SignedOutError)) return false;
+      this.#state.connection.setState("signed-out", this.#options.clock.now());
+      return true;
     }
   }
 
@@ -187,13 +184,8 @@ export class NotificationApi {
   }
 
   async #createSession(http: Http): Promise<Session> {
-    const { storage, ...options } = this.#options;
-    const userId = options.userId ?? (await this.#identity.userId(http));
-    const session = new Session(this.#state, {
-      ...options,
-      ...{ userId, http },
-      storage: storage === undefined ? defaultStorage() : storage,
-    });
+    const { userId = await this.#identity.userId(http), storage = defaultStorage(), ...options } = this.#options;
+    const session = new Session(this.#state, { ...options, userId, storage, http });
     this.#session = session;
     return session;
   }

@@ -1,7 +1,8 @@
 import type { GetIdToken } from "./api/http";
 import type { WebStorage } from "./browser/user-storage";
-import type { Timing } from "./connection/options";
+import { DEFAULT_TIMING, type Timing } from "./connection/options";
 import { SYSTEM_CLOCK, type Clock } from "./internal/timers";
+import { openStream } from "./transport/open-stream";
 import type { OpenStream } from "./transport/stream";
 
 export interface NotificationApiOptions {
@@ -27,9 +28,12 @@ export interface NotificationApiOptions {
   timing?: Partial<Timing>;
 }
 
-type Defaulted = "shareConnection" | "fetch" | "clock" | "random";
+type Defaulted = "shareConnection" | "openStream" | "fetch" | "clock" | "random";
 
-export type ResolvedOptions = NotificationApiOptions & Required<Pick<NotificationApiOptions, Defaulted>>;
+export interface ResolvedOptions
+  extends Omit<NotificationApiOptions, Defaulted | "timing">, Required<Pick<NotificationApiOptions, Defaulted>> {
+  timing: Timing;
+}
 
 export function withDefaults(options: NotificationApiOptions): ResolvedOptions {
   return {
@@ -38,5 +42,7 @@ export function withDefaults(options: NotificationApiOptions): ResolvedOptions {
     clock: SYSTEM_CLOCK,
     random: Math.random,
     ...options,
+    openStream: options.openStream ?? openStream,
+    timing: { ...DEFAULT_TIMING, ...options.timing },
   };
 }

@@ -1,3 +1,5 @@
+import { defined } from "../internal/defined";
+
 /** What went wrong. To be compared in place of classes, which two copies of a package do not share. */
 export type ErrorCode =
   /** Nobody is signed in, or the session has expired. */
@@ -73,9 +75,9 @@ export function malformed(message: string): NotificationError {
 
 /** What a problem document and the headers of an answer say about an error. */
 export interface ServiceErrorDetails {
-  requestId?: string;
-  retryAfterMs?: number;
-  type?: string;
+  requestId?: string | undefined;
+  retryAfterMs?: number | undefined;
+  type?: string | undefined;
   code?: ErrorCode;
 }
 
@@ -131,14 +133,8 @@ export function toErrorData(error: unknown): ErrorData {
   if (!(error instanceof NotificationError))
     return { code: "network", message: error instanceof Error ? error.message : String(error), retryable: true };
   const { code, message, retryable } = error;
-  if (!(error instanceof ServiceError)) return { code, message, retryable };
-  const { status, requestId, retryAfterMs, type } = error;
-  return {
-    ...{ code, message, retryable, status },
-    ...(requestId !== undefined && { requestId }),
-    ...(retryAfterMs !== undefined && { retryAfterMs }),
-    ...(type !== undefined && { type }),
-  };
+  const { status, requestId, retryAfterMs, type }: Partial<ServiceError> = error instanceof ServiceError ? error : {};
+  return { code, message, retryable, ...defined({ status, requestId, retryAfterMs, type }) };
 }
 
 export function fromErrorData({ code, message, retryable, status, ...details }: ErrorData): NotificationError {
@@ -146,6 +142,12 @@ export function fromErrorData({ code, message, retryable, status, ...details }: 
   return new ServiceError(message, status, { ...details, code });
 }
 
-export function retryAfterOf(error: unknown): { retryAfterMs?: number } {
-  return error instanceof ServiceError && error.retryAfterMs !== undefined ? { retryAfterMs: error.retryAfterMs } : {};
+/** The HTTP status of the service's answer; 0 where it is not known. */
+export function statusOf(error: unknown): number {
+  return error instanceof ServiceError ? error.status : 0;
+}
+
+/** The pause that the service asked for, in milliseconds. */
+export function retryAfterOf(error: unknown): number | undefined {
+  return error instanceof ServiceError ? error.retryAfterMs : undefined;
 }

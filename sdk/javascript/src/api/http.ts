@@ -94,12 +94,15 @@ function toServiceError(answer: Response, url: string, body: unknown): ServiceEr
   // A page of another server is a wrong URL, unless a gateway says that the service is down.
   if (body === undefined && status < 500) return notTheApi(answer, url);
   const { detail, requestId, type } = (body ?? {}) as Record<string, unknown>;
-  const retryAfterMs = parseRetryAfterMs(headers);
-  return new ServiceError(typeof detail === "string" ? detail : `The service answered ${status}`, status, {
-    ...(typeof requestId === "string" && { requestId }),
-    ...(typeof type === "string" && { type }),
-    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  return new ServiceError(textOf(detail) ?? `The service answered ${status}`, status, {
+    requestId: textOf(requestId),
+    type: textOf(type),
+    retryAfterMs: parseRetryAfterMs(headers),
   });
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
 }
 
 function notTheApi({ status, headers }: Response, url: string): ServiceError {

@@ -1,3 +1,4 @@
+import { defined } from "../internal/defined";
 import { isFinalStatus, isTime, parseFacts, type FinalStatus, type TaskFacts } from "../notifications/notification";
 import { malformed } from "./errors";
 
@@ -31,8 +32,7 @@ export function parseTaskStatus(value: unknown, taskId: string): TaskStatus {
     status,
     updatedAt: [body.time, body.updatedAt].find(isTime) ?? 0,
     ...parseFacts({ percent: progress.percent, ...body }),
-    ...(message !== undefined && { message }),
-    ...(isTime(cancelRequestedAt) && { cancelRequestedAt }),
+    ...defined({ message, cancelRequestedAt: isTime(cancelRequestedAt) ? cancelRequestedAt : undefined }),
   };
 }
 

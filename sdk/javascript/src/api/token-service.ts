@@ -1,5 +1,6 @@
+import { defined } from "../internal/defined";
 import { parseNotification, parseReadUntil, type Notification } from "../notifications/notification";
-import { malformed, ServiceError } from "./errors";
+import { malformed, toErrorData } from "./errors";
 import { idToken, request, type Answer, type Http } from "./http";
 import { parseTaskResult, parseTaskStatus, type TaskResult, type TaskStatus } from "./task-status";
 
@@ -56,14 +57,15 @@ export class TokenService {
     try {
       return parseHistory(await request(this.#http, `notifications${query}`, { signal }));
     } catch (error) {
-      if (error instanceof ServiceError && error.status === 404 && error.code === "service") return null;
+      const { status, code } = toErrorData(error);
+      if (status === 404 && code === "service") return null;
       throw error;
     }
   }
 
   /** A task's status. Another user's task is answered as an unknown one is: 404. */
   async task(taskId: string, signal?: AbortSignal): Promise<TaskStatus> {
-    const { body } = await request(this.#http, taskPath(taskId), { ...(signal && { signal }) });
+    const { body } = await request(this.#http, taskPath(taskId), { signal: signal ?? null });
     return parseTaskStatus(body, taskId);
   }
 
@@ -93,13 +95,12 @@ function taskPath(taskId: string): string {
 
 function parseHistory({ body, headers }: Answer): HistoryPage {
   const { notifications, cursor } = (body ?? {}) as { notifications?: unknown; cursor?: unknown };
-  const readUntil = parseReadUntil(body);
   if (!Array.isArray(notifications)) throw malformed("The answer has no list of notifications");
   return {
     notifications: notifications.map(parseNotification).filter((notification) => notification !== null),
     cursor: typeof cursor === "string" && cursor !== "" ? cursor : null,
     servedAt: Date.parse(headers.get("date") ?? ""),
-    ...(readUntil !== undefined && { readUntil }),
+    ...defined({ readUntil: parseReadUntil(body) }),
   };
 }
 

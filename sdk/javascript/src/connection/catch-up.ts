@@ -1,4 +1,4 @@
-import { ServiceError, SignedOutError } from "../api/errors";
+import { retryAfterOf, SignedOutError, statusOf } from "../api/errors";
 import type { HistoryPage, TokenService } from "../api/token-service";
 import { backoffMs } from "../internal/backoff";
 import type { Notification, Source } from "../notifications/notification";
@@ -105,7 +105,7 @@ export class CatchUp {
     try {
       return await this.#service.fetchHistory(cursor, signal);
     } catch (error) {
-      if (cursor === null || !(error instanceof ServiceError) || error.status !== 400) throw error;
+      if (cursor === null || statusOf(error) !== 400) throw error;
       this.#seen.dropCursor();
       return this.#service.fetchHistory(null, signal);
     }
@@ -143,7 +143,7 @@ export class CatchUp {
   #onFailure(error: unknown): void {
     this.dropRecheck();
     this.#rechecks = 0;
-    if (!(error instanceof SignedOutError)) this.#retry(error instanceof ServiceError ? error.retryAfterMs : undefined);
+    if (!(error instanceof SignedOutError)) this.#retry(retryAfterOf(error));
     this.#listener.failed(error);
   }
 

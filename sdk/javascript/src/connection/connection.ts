@@ -14,7 +14,7 @@ import { SeenNotifications } from "../notifications/seen-notifications";
 import { CatchUp } from "./catch-up";
 import { DisposableTokens } from "./disposable-tokens";
 import { HeartbeatMonitor } from "./heartbeat-monitor";
-import { withDefaults, type ConnectionOptions, type Settings } from "./options";
+import type { Settings } from "./options";
 import {
   INITIAL_STATE,
   connectionState,
@@ -53,9 +53,9 @@ export class Connection {
   /** Aborts the token request or the opening of a stream once it is no longer needed. */
   #work = new AbortController();
 
-  constructor(options: ConnectionOptions) {
-    const settings = (this.#settings = withDefaults(options));
+  constructor(settings: Settings) {
     const { service } = settings;
+    this.#settings = settings;
     this.#timers = new Timers(settings.clock);
     this.#seen = new SeenNotifications(settings.storage);
     this.#tokens = new DisposableTokens(service, settings);
@@ -164,7 +164,7 @@ export class Connection {
     } catch (error) {
       if (signal.aborted) return;
       this.#onError(hasToken ? "stream" : "token", error);
-      this.#dispatch({ type: "failed", hasToken, ...retryAfterOf(error) });
+      this.#dispatch({ type: "failed", hasToken, retryAfterMs: retryAfterOf(error) ?? 0 });
     }
   }
 
@@ -181,7 +181,7 @@ export class Connection {
     } catch (error) {
       if (signal.aborted) return;
       this.#onError("token", error);
-      this.#dispatch({ type: "renewal-failed", ...retryAfterOf(error) });
+      this.#dispatch({ type: "renewal-failed", retryAfterMs: retryAfterOf(error) ?? 0 });
     }
   }
 

@@ -13,6 +13,3 @@ export interface KeyValueStore {
   save(key: string, value: string): boolean;
   remove(key: string): void;
 }
-
-/** For a client without storage. */
-export const EMPTY_VALUE: StoredValue = { load: () => null, save: () => undefined, clear: () => undefined };

@@ -21,9 +21,9 @@ export class SeenNotifications {
   #cursor: string | null = null;
   #hasCaughtUp = false;
   #plainText = false;
-  readonly #inHistory = new RecentKeys(MAX_KEYS);
+  readonly #inHistory = new RecentKeys();
   /** Never returned by a catch-up: kept apart so that they evict none of the others, and not saved. */
-  readonly #notInHistory = new RecentKeys(MAX_KEYS);
+  readonly #notInHistory = new RecentKeys();
   readonly #storage: StoredValue;
 
   constructor(storage: StoredValue) {
@@ -93,14 +93,9 @@ export class SeenNotifications {
   }
 }
 
-/** A set of at most `max` keys: the oldest are evicted. */
+/** A set of at most `MAX_KEYS` keys: the oldest are evicted. */
 class RecentKeys {
   #keys = new Set<string>();
-  readonly #max: number;
-
-  constructor(max: number) {
-    this.#max = max;
-  }
 
   /** True where the key is new. */
   add(key: string): boolean {
@@ -125,7 +120,7 @@ class RecentKeys {
 
   #trim(): void {
     for (const oldest of this.#keys) {
-      if (this.#keys.size <= this.#max) return;
+      if (this.#keys.size <= MAX_KEYS) return;
       this.#keys.delete(oldest);
     }
   }

@@ -1,4 +1,4 @@
-import { ServiceError } from "../api/errors";
+import { statusOf } from "../api/errors";
 import type { StoredValue } from "../internal/key-value-store";
 import type { SessionContext } from "./context";
 
@@ -81,5 +81,6 @@ export class ReadMarker {
 
 /** A service of an earlier version, or one without a history. */
 function isUnsupported(error: unknown): boolean {
-  return error instanceof ServiceError && error.status >= 400 && error.status < 500 && error.status !== 429;
+  const status = statusOf(error);
+  return status >= 400 && status < 500 && status !== 429;
 }

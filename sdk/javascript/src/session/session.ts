@@ -1,11 +1,11 @@
-import { ServiceError, SignedOutError, toClientError } from "../api/errors";
+import { SignedOutError, statusOf, toClientError } from "../api/errors";
 import type { Http } from "../api/http";
 import type { TaskResult, TaskStatus } from "../api/task-status";
 import { TokenService } from "../api/token-service";
 import { isOnline, isVisible, watchPage } from "../browser/page-events";
 import { UserStorage, type WebStorage } from "../browser/user-storage";
 import { Connection } from "../connection/connection";
-import type { ConnectionOptions } from "../connection/options";
+import type { Settings } from "../connection/options";
 import type { ConnectionState } from "../connection/state-machine";
 import type { Clock } from "../internal/timers";
 import { canShare, SharedTabs } from "../tabs/shared-tabs";
@@ -21,7 +21,7 @@ import { SENDING, type SessionState } from "./state";
 import { TabSync } from "./tab-sync";
 import { UserTasks } from "./user-tasks";
 
-export interface SessionOptions extends Pick<ConnectionOptions, "openStream" | "timing"> {
+export interface SessionOptions extends Pick<Settings, "openStream" | "timing"> {
   userId: string;
   http: Http;
   storage: WebStorage | null;
@@ -125,7 +125,7 @@ export class Session {
       this.#learn({ ...requested, updatedAt: 0 });
       return requested;
     } catch (error) {
-      const hasEnded = error instanceof ServiceError && error.status === 409;
+      const hasEnded = statusOf(error) === 409;
       if (hasEnded) await this.task(taskId).catch(() => undefined); // for the list
       throw error;
     }
@@ -153,11 +153,9 @@ export class Session {
   #createConnection({ openStream, timing }: SessionOptions): Connection {
     const { state, service, storage, clock, random } = this.#context;
     const connection = new Connection({
-      ...{ service, clock, random },
+      ...{ service, openStream, clock, random, timing },
       storage: storage.value("seen-notifications"),
       isAwaited: (taskId) => isAwaited(state.tasks.map, taskId),
-      ...(openStream !== undefined && { openStream }),
-      ...(timing !== undefined && { timing }),
     });
     connection.on("state", (connectionState) => {
       this.#statusReader.setDelivering(connectionState === "connected");

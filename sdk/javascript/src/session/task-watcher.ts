@@ -1,11 +1,9 @@
 import { NotificationError } from "../api/errors";
-import { backoffMs } from "../internal/backoff";
+import { repeat } from "../internal/backoff";
 import type { Store } from "../internal/store";
-import { delay, type Clock } from "../internal/timers";
+import type { Clock } from "../internal/timers";
 import type { Task } from "../tasks/task";
 import type { TaskList } from "../tasks/task-list";
-
-const RETRY = { baseMs: 1_000, capMs: 15_000 };
 
 export interface TaskWatcherOptions {
   list: TaskList;
@@ -43,7 +41,7 @@ export class TaskWatcher {
     if (watched !== undefined) return void (watched.count += 1);
     const asking = new AbortController();
     this.#watched.set(id, { count: 1, asking });
-    void this.#ask(id, asking.signal);
+    void repeat(() => this.#ask(id, asking.signal), this.#options, asking.signal);
   }
 
   #end(id: string): void {
@@ -53,15 +51,15 @@ export class TaskWatcher {
     watched.asking.abort();
   }
 
-  async #ask(id: string, signal: AbortSignal): Promise<void> {
-    const { list, clock, random, ask } = this.#options;
-    for (let attempt = 0; !signal.aborted && list.get(id) === undefined; attempt += 1) {
-      try {
-        return void (await ask(id, signal));
-      } catch (error) {
-        if (!(error instanceof NotificationError && error.retryable)) return;
-      }
-      await delay(clock, backoffMs(RETRY, attempt, random), signal);
+  /** True once there is no reason to ask again. */
+  async #ask(id: string, signal: AbortSignal): Promise<boolean> {
+    const { list, ask } = this.#options;
+    if (list.get(id) !== undefined) return true;
+    try {
+      await ask(id, signal);
+      return true;
+    } catch (error) {
+      return !(error instanceof NotificationError && error.retryable);
     }
   }
 }

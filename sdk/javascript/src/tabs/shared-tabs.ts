@@ -24,8 +24,8 @@ interface Membership {
  */
 export class SharedTabs implements Tabs {
   readonly id: string = randomKey();
-  #isLeader = false;
-  #active: string = this.id;
+  isLeader = false;
+  active: string = this.id;
   #membership: Membership | undefined;
   readonly #watch: LeaderWatch;
   readonly #name: string;
@@ -38,14 +38,6 @@ export class SharedTabs implements Tabs {
       ping: () => this.send({ type: "ping" }),
       onSilent: () => this.#steal(),
     });
-  }
-
-  get isLeader(): boolean {
-    return this.#isLeader;
-  }
-
-  get active(): string {
-    return this.#active;
   }
 
   join(): void {
@@ -62,7 +54,7 @@ export class SharedTabs implements Tabs {
     if (membership === undefined) return;
     this.send({ type: "leave", from: this.id });
     this.#membership = undefined;
-    this.#isLeader = false;
+    this.isLeader = false;
     this.#watch.stop();
     membership.waiting.abort();
     membership.leaving.abort();
@@ -74,7 +66,7 @@ export class SharedTabs implements Tabs {
   }
 
   activate(): void {
-    this.#active = this.id;
+    this.active = this.id;
     this.send({ type: "active", from: this.id });
   }
 
@@ -93,7 +85,7 @@ export class SharedTabs implements Tabs {
 
   #steal(): void {
     const membership = this.#membership;
-    if (membership === undefined || this.#isLeader) return;
+    if (membership === undefined || this.isLeader) return;
     membership.waiting.abort();
     void this.#request(membership, { steal: true });
   }
@@ -104,7 +96,7 @@ export class SharedTabs implements Tabs {
       await navigator.locks.request(`${this.#name}:leader`, options, () => this.#lead(membership));
     } catch (error) {
       if (membership.leaving.signal.aborted || options.signal?.aborted) return;
-      if (this.#isLeader) this.#onStolen(membership);
+      if (this.isLeader) this.#onStolen(membership);
       else console.error("No leading tab can be elected", error);
     }
   }
@@ -112,22 +104,22 @@ export class SharedTabs implements Tabs {
   async #lead(membership: Membership): Promise<void> {
     const { signal } = membership.leaving;
     if (signal.aborted) return;
-    this.#isLeader = true;
+    this.isLeader = true;
     this.#watch.stop();
     this.#listener.onLeader();
     await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   }
 
   #onStolen(membership: Membership): void {
-    this.#isLeader = false;
+    this.isLeader = false;
     this.#listener.onDeposed();
     this.#follow(membership);
   }
 
   #receive(message: TabMessage): void {
-    if (message.type === "active") this.#active = message.from;
-    if (message.type === "leave" && message.from === this.#active) this.#active = this.id;
-    if (message.type === "ping" && this.#isLeader) this.send({ type: "pong" });
+    if (message.type === "active") this.active = message.from;
+    if (message.type === "leave" && message.from === this.active) this.active = this.id;
+    if (message.type === "ping" && this.isLeader) this.send({ type: "pong" });
     if (message.type === "pong") this.#watch.answered();
     this.#listener.message(message);
   }

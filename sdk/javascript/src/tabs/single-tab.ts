@@ -4,25 +4,21 @@ import type { TabListener, Tabs } from "./tabs";
 export class SingleTab implements Tabs {
   readonly id = "single";
   readonly active: string = this.id;
-  #isLeader = false;
+  isLeader = false;
   readonly #listener: TabListener;
 
   constructor(listener: TabListener) {
     this.#listener = listener;
   }
 
-  get isLeader(): boolean {
-    return this.#isLeader;
-  }
-
   join(): void {
-    if (this.#isLeader) return;
-    this.#isLeader = true;
+    if (this.isLeader) return;
+    this.isLeader = true;
     this.#listener.onLeader();
   }
 
   leave(): void {
-    this.#isLeader = false;
+    this.isLeader = false;
   }
 
   send(): void {}

@@ -1,14 +1,13 @@
-import { NotificationError, retryAfterOf, ServiceError } from "../api/errors";
+import { NotificationError, retryAfterOf, statusOf } from "../api/errors";
 import type { TokenService } from "../api/token-service";
 import type { TaskStatus } from "../api/task-status";
-import { backoffMs } from "../internal/backoff";
-import { SYSTEM_CLOCK, type Clock } from "../internal/timers";
+import { backoffMs, RETRY } from "../internal/backoff";
+import type { Clock } from "../internal/timers";
 import { isActive, type Task } from "./task";
 
 const CONCURRENCY = 4;
 /** In one round: more are asked for in the next one. */
 const MAX_A_ROUND = 50;
-const BACKOFF = { baseMs: 1_000, capMs: 15_000 };
 /** How often old tasks are asked for while a connection brings notifications. */
 const OLD_TASKS_MS = 3_600_000;
 /** The service keeps what it knows of a task for a day. */
@@ -46,7 +45,7 @@ export class StatusReader {
     service: TokenService,
     activeTasks: () => Task[],
     listener: StatusListener,
-    { clock = SYSTEM_CLOCK, random = Math.random }: { clock?: Clock; random?: () => number } = {},
+    { clock, random }: { clock: Clock; random: () => number },
   ) {
     this.#service = service;
     this.#activeTasks = activeTasks;
@@ -137,10 +136,9 @@ export class StatusReader {
   }
 
   #onError(task: Task, error: unknown): void {
-    const status = error instanceof ServiceError ? error.status : 0;
+    const status = statusOf(error);
     if (status === 429 || status === 503) {
-      const { retryAfterMs = BACKOFF.baseMs } = retryAfterOf(error);
-      this.#pausedUntil = Math.max(this.#pausedUntil, this.#clock.now() + retryAfterMs);
+      this.#pausedUntil = Math.max(this.#pausedUntil, this.#clock.now() + (retryAfterOf(error) ?? RETRY.baseMs));
       return;
     }
     if (isAnswer(error)) this.#askedAt.set(task.key, this.#clock.now());
@@ -150,7 +148,7 @@ export class StatusReader {
   #schedule(): void {
     this.#clock.clearTimeout(this.#timer);
     const isIdle = this.#isDelivering && this.#tasksToAsk().length === 0;
-    const delayMs = isIdle ? OLD_TASKS_MS : backoffMs(BACKOFF, this.#round++, this.#random);
+    const delayMs = isIdle ? OLD_TASKS_MS : backoffMs(RETRY, this.#round++, this.#random);
     const pauseMs = this.#pausedUntil - this.#clock.now();
     this.#timer = this.#clock.setTimeout(() => void this.#ask(), Math.max(delayMs, pauseMs));
   }
@@ -158,6 +156,6 @@ export class StatusReader {
 
 /** Whether asking again would bring the same: a refusal, or an answer that cannot be read. */
 function isAnswer(error: unknown): boolean {
-  const isRefusal = error instanceof ServiceError && error.status >= 400 && error.status < 500;
-  return isRefusal || (error instanceof NotificationError && error.code === "not_the_api");
+  const status = statusOf(error);
+  return (status >= 400 && status < 500) || (error instanceof NotificationError && error.code === "not_the_api");
 }

@@ -1,4 +1,4 @@
-import { ServiceError, SignedOutError } from "../api/errors";
+import { retryAfterOf, SignedOutError, statusOf } from "../api/errors";
 
 /** The task is invalid, however often it is sent. */
 const REJECTED = new Set([400, 413, 415, 422]);
@@ -20,17 +20,18 @@ export type Failure = "signed-out" | "rejected" | "unsent" | "failed" | "transie
 
 export function classify(error: unknown): Failure {
   if (error instanceof SignedOutError) return "signed-out";
-  if (!(error instanceof ServiceError) || TRANSIENT.has(error.status)) return "transient";
-  if (REJECTED.has(error.status)) return "rejected";
-  return error.status >= 400 && error.status < 500 ? "unsent" : "failed";
+  const status = statusOf(error);
+  if (status === 0 || TRANSIENT.has(status)) return "transient";
+  if (REJECTED.has(status)) return "rejected";
+  return status >= 400 && status < 500 ? "unsent" : "failed";
 }
 
 /** The user's rate limit: it says nothing about a single task, even if others were accepted. */
 export function isRateLimit(error: unknown): boolean {
-  return error instanceof ServiceError && error.status === 429;
+  return statusOf(error) === 429;
 }
 
 /** The pause that the service asked for; 0 where it asked for none. */
 export function requestedPauseMs(error: unknown): number {
-  return error instanceof ServiceError ? Math.min(MAX_PAUSE_MS, error.retryAfterMs ?? 0) : 0;
+  return Math.min(MAX_PAUSE_MS, retryAfterOf(error) ?? 0);
 }

@@ -1,6 +1,6 @@
 import { ServiceError, type SignedOutError } from "../api/errors";
 import { request, type Http } from "../api/http";
-import { backoffMs } from "../internal/backoff";
+import { backoffMs, RETRY } from "../internal/backoff";
 import type { Clock } from "../internal/timers";
 import { MAX_TRIES, triesOf, type PendingTask, type PendingTasks } from "./pending-tasks";
 import { classify, isRateLimit, requestedPauseMs } from "./submission-failure";
@@ -22,7 +22,6 @@ export interface SubmitterListener {
 /** Runs one action at a time over all tabs, as the Web Locks API does. */
 export type WithLock = (action: () => Promise<void>) => Promise<void>;
 
-const RETRY = { baseMs: 1_000, capMs: 15_000 };
 /** The service itself may be failing, so after this many consecutive failures there is a pause. */
 const FAILURES_BEFORE_PAUSE = 3;
 /** After this many consecutive pauses they grow longer, to stay below 100 requests an hour. */
@@ -72,20 +71,14 @@ export class TaskSubmitter {
   readonly #transientFailures = new Map<string, TransientFailures>();
   /** By task key. */
   readonly #pauses = new Map<string, Pause>();
-  readonly #http: Http;
+  readonly #options: SubmitterOptions;
   readonly #pending: PendingTasks;
-  readonly #withLock: WithLock;
   readonly #listener: SubmitterListener;
-  readonly #clock: Clock;
-  readonly #random: () => number;
 
-  constructor({ http, pending, withLock, listener, clock, random }: SubmitterOptions) {
-    this.#http = http;
-    this.#pending = pending;
-    this.#withLock = withLock;
-    this.#listener = listener;
-    this.#clock = clock;
-    this.#random = random;
+  constructor(options: SubmitterOptions) {
+    this.#options = options;
+    this.#pending = options.pending;
+    this.#listener = options.listener;
   }
 
   /** False where the limit of pending tasks is reached. During a delay the task waits with the others. */
@@ -137,7 +130,7 @@ export class TaskSubmitter {
     this.#sending = true;
     while (this.#again && !this.#isClosed) {
       this.#again = false;
-      await this.#withLock(() => this.#sendAll()).catch((error: unknown) => this.#delay(error));
+      await this.#options.withLock(() => this.#sendAll()).catch((error: unknown) => this.#delay(error));
     }
     this.#sending = false;
   }
@@ -177,7 +170,7 @@ export class TaskSubmitter {
   async #post({ key, data, options }: PendingTask, signal: AbortSignal): Promise<string> {
     const headers = { "content-type": "application/json", "idempotency-key": key };
     const body = taskBody(data, options);
-    const answer = await request(this.#http, "task", { method: "POST", headers, body, signal });
+    const answer = await request(this.#options.http, "task", { method: "POST", headers, body, signal });
     const { taskId } = (answer.body ?? {}) as { taskId?: unknown };
     if (typeof taskId === "string") return taskId;
     throw new ServiceError("The service's answer names no task", answer.status, { code: "not_the_api" });
@@ -241,12 +234,13 @@ export class TaskSubmitter {
       this.#pauses.delete(key);
       if (this.#timer === undefined) this.#start();
     };
-    const timer = this.#clock.setTimeout(end, backoffMs(RETRY, 0, this.#random, ms));
+    const { clock, random } = this.#options;
+    const timer = clock.setTimeout(end, backoffMs(RETRY, 0, random, ms));
     this.#pauses.set(key, { timer, error });
   }
 
   #endPauses(): void {
-    for (const { timer } of this.#pauses.values()) this.#clock.clearTimeout(timer);
+    for (const { timer } of this.#pauses.values()) this.#options.clock.clearTimeout(timer);
     this.#pauses.clear();
   }
 
@@ -267,16 +261,17 @@ export class TaskSubmitter {
     if (this.#isClosed) return;
     const minMs = classify(error) === "transient" ? requestedPauseMs(error) : 0;
     const policy = this.#attempt < MANY_ATTEMPTS ? RETRY : RETRY_AFTER_MANY;
-    const delayMs = backoffMs(policy, this.#attempt++, this.#random, minMs);
+    const { clock, random } = this.#options;
+    const delayMs = backoffMs(policy, this.#attempt++, random, minMs);
     this.#cancelTimer();
     this.#again = false;
     this.#consecutiveFailures = 0;
-    this.#timer = this.#clock.setTimeout(() => this.flush(), delayMs);
+    this.#timer = clock.setTimeout(() => this.flush(), delayMs);
     this.#listener.delayed(error);
   }
 
   #cancelTimer(): void {
-    this.#clock.clearTimeout(this.#timer);
+    this.#options.clock.clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 }

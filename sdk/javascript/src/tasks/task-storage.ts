@@ -1,3 +1,4 @@
+import { defined } from "../internal/defined";
 import type { StoredValue } from "../internal/key-value-store";
 import type { Clock } from "../internal/timers";
 import { isTaskState, type Task } from "./task";
@@ -64,9 +65,8 @@ function truncateTask({ data, result, message, ...task }: Task): Task {
   const isCut = isLong(result) || isLong(message);
   return {
     ...task,
-    ...(data !== undefined && (isLong(data) ? { title: truncate(textOf(data)) } : { data })),
-    ...(message !== undefined && { message: truncate(message) }),
-    ...(result !== undefined && !isLong(result) && { result }),
+    ...(isLong(data) ? { title: truncate(textOf(data)) } : defined({ data })),
+    ...defined({ message: message && truncate(message), result: isLong(result) ? undefined : result }),
     ...(isCut && { truncated: true }),
   };
 }

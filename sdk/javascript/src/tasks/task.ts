@@ -1,5 +1,6 @@
 import type { ErrorData } from "../api/errors";
 import type { TaskStatus } from "../api/task-status";
+import { defined } from "../internal/defined";
 import { isFinalStatus, type Notification, type TaskFacts } from "../notifications/notification";
 
 /**
@@ -85,11 +86,8 @@ export function isFinal({ state }: Task): boolean {
 /** Positive where `one` is the later of two states of the same task. */
 export function compareStates(one: Task, other: Task): number {
   const [ranks, otherRanks] = [order(one), order(other)];
-  for (const [index, rank] of ranks.entries()) {
-    const difference = rank - (otherRanks[index] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
+  const differences = ranks.map((rank, index) => rank - (otherRanks[index] ?? 0));
+  return differences.find((difference) => difference !== 0) ?? 0;
 }
 
 /** An active task goes from one attempt to the next; in the other states the time decides. */
@@ -133,8 +131,8 @@ function carriedOver(earlier: Task, later: Task): Partial<Task> {
 
 /** An end is about the last attempt. It may be known from the task's status, which mentions less, and later. */
 function endOf(earlier: Task, later: Task): Partial<Task> {
-  const largest = (one?: number, other?: number): number | undefined =>
-    one === undefined || other === undefined ? (one ?? other) : Math.max(one, other);
+  // All of them are above zero, where they are known.
+  const largest = (one = 0, other = 0): number | undefined => Math.max(one, other) || undefined;
   return defined({
     attempt: largest(earlier.attempt, later.attempt),
     maxAttempts: largest(earlier.maxAttempts, later.maxAttempts),
@@ -195,11 +193,4 @@ function described({ input, data, ...facts }: TaskFacts & { message?: string }):
 function sentAtOf(taskId: string, changedAt: number): number {
   if (!/^[\da-f]{8}-[\da-f]{4}-7/.test(taskId)) return changedAt;
   return Math.min(changedAt, Number.parseInt(taskId.slice(0, 8) + taskId.slice(9, 13), 16));
-}
-
-/** Without the fields that are undefined. */
-function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }

@@ -2,7 +2,7 @@ import type { ClientError } from "../api/errors";
 import type { GetIdToken, Http } from "../api/http";
 import { TokenService } from "../api/token-service";
 import { Connection } from "../connection/connection";
-import type { ConnectionOptions } from "../connection/options";
+import { DEFAULT_TIMING, type Settings } from "../connection/options";
 import type { ConnectionState } from "../connection/state-machine";
 import type { StoredValue } from "../internal/key-value-store";
 import type { SourcedNotification } from "../notifications/notification";
@@ -17,7 +17,7 @@ export class FakeStoredValue implements StoredValue {
   clear = (): void => void (this.value = null);
 }
 
-type HarnessOptions = Partial<ConnectionOptions & Http>;
+type HarnessOptions = Partial<Settings & Http>;
 
 /** A connection between a fake service and a fake topic, with all events that it emitted. */
 export class Harness {
@@ -38,9 +38,11 @@ export class Harness {
     const client = new Connection({
       service: new TokenService(http),
       storage: this.storage,
+      isAwaited: () => false,
       openStream: this.topic.open,
       clock: this.clock,
       random: () => 0.5,
+      timing: DEFAULT_TIMING,
       ...others,
     });
     client.on("state", (state) => this.states.push(state));

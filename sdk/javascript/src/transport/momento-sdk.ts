@@ -1,5 +1,6 @@
 /**
- * A stream over the unmodified Momento web SDK, and the only module that knows the SDK. It works around these properties:
+ * A stream over the unmodified Momento web SDK, and the only module that imports the SDK, so it is imported only when
+ * needed. It works around these properties:
  * - A broken connection is reopened without a callback, and what was published meanwhile is lost unless an item was
  *   received before. When reopening fails, the subscription ends without a callback.
  * - A stream that the server ends cleanly is reopened at once, hundreds of times a second.
@@ -8,21 +9,20 @@
  * The SDK reports the first two only to its logger, so the logger is where this module listens. It then closes the
  * subscription, so that the SDK reopens nothing.
  */
-import type { SubscribeCallOptions, TopicClient, TopicSubscribe } from "@gomomento/sdk-web";
+import {
+  CredentialProvider,
+  TopicClient,
+  TopicConfigurations,
+  TopicSubscribe,
+  type SubscribeCallOptions,
+} from "@gomomento/sdk-web";
 import { StreamError } from "../api/errors";
 import type { DisposableToken } from "../api/token-service";
-import type { OpenStream, Stream, StreamListener } from "./stream";
-
-type Sdk = typeof import("@gomomento/sdk-web");
+import type { Stream, StreamListener } from "./stream";
 
 const MAX_CHARACTERS = 4_000_000;
 
-/** Loaded when first needed: it is larger than the rest of an application. */
-const loadSdk = (): Promise<Sdk> => import("@gomomento/sdk-web");
-
-export const openMomentoStream: OpenStream = (token, listener) => new MomentoStream(token, listener);
-
-class MomentoStream implements Stream {
+export class MomentoStream implements Stream {
   readonly opened: Promise<void>;
   #rejectOpened!: (error: StreamError) => void;
   #subscription: TopicSubscribe.Subscription | undefined;
@@ -55,22 +55,20 @@ class MomentoStream implements Stream {
   }
 
   async #open(): Promise<void> {
-    const sdk = await loadSdk();
-    if (this.#closed) throw new StreamError("Closed before it was opened");
-    const answer = await this.#client(sdk).subscribe(this.#token.cacheName, this.#token.topic, this.#callbacks());
-    if (answer instanceof sdk.TopicSubscribe.Error) throw toStreamError(answer);
+    const answer = await this.#client().subscribe(this.#token.cacheName, this.#token.topic, this.#callbacks());
+    if (answer instanceof TopicSubscribe.Error) throw toStreamError(answer);
     this.#subscription = answer as TopicSubscribe.Subscription;
     if (this.#closed) this.#subscription.unsubscribe();
   }
 
-  #client(sdk: Sdk): TopicClient {
+  #client(): TopicClient {
     const { token: authToken, endpointOverrides } = this.#token;
-    return new sdk.TopicClient({
-      credentialProvider: sdk.CredentialProvider.fromDisposableToken({
+    return new TopicClient({
+      credentialProvider: CredentialProvider.fromDisposableToken({
         authToken,
         ...(endpointOverrides && { endpointOverrides }),
       }),
-      configuration: sdk.TopicConfigurations.Browser.latest({ getLogger: (name) => this.#logger(name) }),
+      configuration: TopicConfigurations.Browser.latest({ getLogger: (name) => this.#logger(name) }),
     });
   }
 

@@ -1,7 +1,6 @@
 import { StreamError } from "../api/errors";
 import { openFetchStream, UnreachableError } from "./fetch-stream";
-import { openMomentoStream } from "./momento-sdk";
-import type { OpenStream } from "./stream";
+import type { OpenStream, Stream } from "./stream";
 
 /** So many streams in a row must be blocked. */
 const MAX_BLOCKED = 3;
@@ -41,6 +40,26 @@ export function withFallback(primary: OpenStream, fallback: OpenStream): OpenStr
     };
   };
 }
+
+/** Over the Momento SDK, which is loaded when first needed: it is larger than the rest of an application. */
+export const openMomentoStream: OpenStream = (token, listener) => {
+  let stream: Stream | undefined;
+  let isClosed = false;
+  async function open(): Promise<void> {
+    const { MomentoStream } = await import("./momento-sdk");
+    if (isClosed) throw new StreamError("Closed before it was opened");
+    stream = new MomentoStream(token, listener);
+    await stream.opened;
+  }
+  return {
+    opened: open(),
+    isAlive: () => stream?.isAlive() ?? false,
+    close: () => {
+      isClosed = true;
+      stream?.close();
+    },
+  };
+};
 
 /** The default: over `fetch`, or over the Momento SDK where that does not reach Momento. */
 export const openStream: OpenStream = withFallback(openFetchStream, openMomentoStream);

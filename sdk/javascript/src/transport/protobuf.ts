@@ -7,20 +7,28 @@ const LENGTH_DELIMITED = 2;
 const FIXED_32 = 5;
 const MAX_VARINT_BYTES = 10;
 
-export interface Field {
-  number: number;
-  /** An integer, or the bytes of a text or an embedded message. */
-  value: bigint | Uint8Array;
+/** A message's integers, and its texts and embedded messages as bytes, by their numbers. */
+export interface Fields {
+  integers: Map<number, bigint>;
+  messages: Map<number, Uint8Array>;
 }
 
-/** Yields a message's integers, texts and embedded messages in order; throws `StreamError` where it is malformed. */
-export function* decodeFields(message: Uint8Array): Generator<Field> {
+/** Of a field that occurs twice, the last one counts. Throws `StreamError` where the message is malformed. */
+export function decodeFields(message: Uint8Array): Fields {
+  const fields: Fields = { integers: new Map(), messages: new Map() };
   const reader = new Reader(message);
   while (!reader.isAtEnd()) {
     const tag = reader.varint();
-    const value = reader.value(Number(tag & 7n));
-    if (value !== undefined) yield { number: Number(tag >> 3n), value };
+    const number = Number(tag >> 3n);
+    const wireType = Number(tag & 7n);
+    if (wireType === VARINT) fields.integers.set(number, reader.varint());
+    else if (wireType === LENGTH_DELIMITED) fields.messages.set(number, reader.take(Number(reader.varint())));
+    // No message of the topic has a number of fixed length.
+    else if (wireType === FIXED_64) reader.take(8);
+    else if (wireType === FIXED_32) reader.take(4);
+    else throw new StreamError(`Momento sent a field of unknown kind: ${wireType}`);
   }
+  return fields;
 }
 
 class Reader {
@@ -35,33 +43,17 @@ class Reader {
     return this.#at >= this.#bytes.length;
   }
 
-  /** Undefined for a fixed-length number, which no message of the topic has. */
-  value(wireType: number): bigint | Uint8Array | undefined {
-    switch (wireType) {
-      case VARINT:
-        return this.varint();
-      case LENGTH_DELIMITED:
-        return this.#take(Number(this.varint()));
-      case FIXED_64:
-        return void this.#take(8);
-      case FIXED_32:
-        return void this.#take(4);
-      default:
-        throw new StreamError(`Momento sent a field of unknown kind: ${wireType}`);
-    }
-  }
-
   varint(): bigint {
     let value = 0n;
     for (let index = 0; index < MAX_VARINT_BYTES; index += 1) {
-      const [byte = 0] = this.#take(1);
+      const [byte = 0] = this.take(1);
       value |= BigInt(byte & 0x7f) << BigInt(7 * index);
       if (byte < 0x80) return BigInt.asUintN(64, value);
     }
     throw new StreamError("Momento sent a number that is too long");
   }
 
-  #take(length: number): Uint8Array {
+  take(length: number): Uint8Array {
     const taken = this.#bytes.subarray(this.#at, this.#at + length);
     if (taken.length < length) throw new StreamError("Momento sent an incomplete message");
     this.#at += length;
