@@ -1,7 +1,7 @@
 """What the documentation site does besides building pages (`hooks` of mkdocs.yml).
 
 - Pages link to files of the repository that are not in the site, such as examples. There, the path is shown instead.
-- openapi.yaml and asyncapi.yaml become pages of their own, in the navigation below "API".
+- openapi.yaml and asyncapi.yaml become pages of their own, in the navigation below "API", with a link back.
 """
 
 import json
@@ -26,9 +26,12 @@ _LINK = re.compile(r"(?<!!)\[([^]]+)\]\((\.\.[^)#\s]*)(?:#[^)\s]*)?\)")
 _FENCE = re.compile(r"(^```.*?^```)", re.DOTALL | re.MULTILINE)
 # Redoc shows its maker's logo, from there. Without the address it shows none; the link beside it is hidden.
 _LOGO = re.compile(r"https://cdn\.redoc\.ly/redoc/logo-mini[\w-]*\.svg")
-_HIDE_MAKER = (
-    '<link rel="icon" href="data:,"><style>a[href="https://redocly.com/redoc/"] { display: none }</style></head>'
+_STYLE = (
+    '<link rel="icon" href="data:,"><style>a[href="https://redocly.com/redoc/"] { display: none }'
+    " .back { padding: 0.75rem 1rem; font-family: sans-serif }"
+    " @media (max-width: 30rem) { h1 { font-size: 1.6rem !important } }</style></head>"
 )
+_BACK = '<body><nav class="back"><a href="http-api.html">Back to the documentation</a></nav>'
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
@@ -63,7 +66,8 @@ def on_post_build(config: MkDocsConfig) -> None:
     for url, (title, source) in CONTRACTS.items():
         target = Path(config.site_dir, url)
         _render(Path(config.docs_dir, source), target, title)
-        target.write_text(_LOGO.sub("data:,", target.read_text()).replace("</head>", _HIDE_MAKER, 1))
+        text = _LOGO.sub("data:,", target.read_text())
+        target.write_text(text.replace("</head>", _STYLE, 1).replace("<body>", _BACK, 1))
 
 
 def _render(source: Path, target: Path, title: str) -> None:

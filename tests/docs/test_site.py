@@ -68,13 +68,17 @@ def _is_local(address: str, url: str) -> bool:
     return address.startswith((url, "data:", "blob:"))
 
 
-async def test_search_finds_a_page_by_a_word_of_its_text(page: Page) -> None:
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [("idempotency", "submit-tasks.html"), ("origins", "local-stack.html"), ("LOCAL_ORIGINS", "local-stack.html")],
+)
+async def test_search_finds_a_page_by_a_word_of_its_text(word: str, name: str, page: Page) -> None:
     await page.goto("index.html")
-    await page.get_by_role("textbox", name="Search").fill("idempotency")
+    await page.get_by_role("textbox", name="Search").fill(word)
     results = page.locator(".md-search-result__link")
     await expect(results.first).to_be_visible()
     found = [await result.get_attribute("href") for result in await results.all()]
-    assert any("submit-tasks.html" in str(address) for address in found)
+    assert any(name in str(address) for address in found)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +95,8 @@ async def test_a_contract_is_shown_without_other_hosts(contract: str, page: Page
     await page.goto(contract)
     await expect(page.get_by_role("heading", level=1).first).to_contain_text(title)
     await page.wait_for_load_state("networkidle")
+    await page.get_by_role("link", name="Back to the documentation").click()
+    await expect(page.get_by_role("heading", name="HTTP API", level=1)).to_be_visible()
 
 
 def test_every_page_can_be_reached_from_the_first(site: Path) -> None:

@@ -16,7 +16,7 @@ export interface NotificationApiOptions {
   storage?: WebStorage | null;
   /** Whether the tabs of a user share one stream. Default: true, where Web Locks and BroadcastChannel exist. */
   shareConnection?: boolean;
-  /** How streams are opened. Default: the Momento SDK. */
+  /** How streams are opened. Default: fetch, and the Momento SDK where that cannot reach Momento. */
   openStream?: OpenStream;
   /** Default: the global `fetch`. */
   fetch?: typeof fetch;
