@@ -24,6 +24,7 @@ from notification_api.client import (
     NotificationApiError,
     StageConfig,
     confirm_sign_up,
+    resend_confirmation_code,
     sign_in,
     sign_up,
 )
@@ -56,7 +57,9 @@ async def _signed_in(app: Application, config: StageConfig, user: Credentials) -
     except CognitoError as error:
         if error.code in _UNKNOWN:
             await _sign_up(app, config, user)
-        elif error.code != "UserNotConfirmedException":  # the sign-up was interrupted
+        elif error.code == "UserNotConfirmedException":  # the sign-up was interrupted, and its mail may be lost
+            await resend_confirmation_code(app.http, config, user)
+        else:
             raise
     await confirm_sign_up(app.http, config, user, await app.mailed_code(user.email))
     return (await sign_in(app.http, config, user)).id_token

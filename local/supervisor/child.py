@@ -45,6 +45,7 @@ class Child:
     process: asyncio.subprocess.Process
     output: Output
     _reading: asyncio.Task[None] = field(repr=False)
+    _is_stopping: bool = False
 
     @property
     def name(self) -> str:
@@ -92,15 +93,20 @@ class Child:
         return f"{self.name} (pid {self.pid}) did not {what} within {seconds:g} s.{self.output.last_lines_text()}"
 
     async def stop(self) -> None:
-        """Send SIGTERM, and after the deadline SIGKILL to its process group."""
-        self._signal(signal.SIGTERM)
+        """Send SIGTERM, and after the deadline SIGKILL to its process group.
+
+        After a cancellation the process goes on stopping; a second call waits for it. A second SIGTERM would let a
+        service end without returning its tasks to the queue.
+        """
+        if not self._is_stopping:
+            self._is_stopping = True
+            self._signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(self.program.stop_within_seconds):
                 await self.process.wait()
         except TimeoutError:
             self.output.last_lines.append("(did not stop in time and was killed)")
-        finally:
-            self.kill()
+        self.kill()
         await self.wait()
         await self._close_output()
 

@@ -185,6 +185,21 @@ def test_a_change_of_the_code_restarts_its_process_alone(start: Starter, code: P
     assert others(supervisor.pids(), "processor") == others(pids, "processor")
 
 
+def test_a_signal_during_a_restart_lets_the_process_stop_in_order(start: Starter, code: Path, base: int) -> None:
+    supervisor = start(aws="", bootstrap="once", processor="code stubborn")
+    pids = started(supervisor)
+    code.write_text("better")
+    supervisor.wait_for_output("processor got SIGTERM")
+    supervisor.signal(signal.SIGINT)
+    supervisor.wait_for_output("stopping")
+    with pytest.raises(OSError, match=r"Remote end closed|reset"):
+        get(f"http://127.0.0.1:{base + 2}/die")
+    assert supervisor.ended() == 0
+    assert supervisor.output().count("processor got SIGTERM") == 1
+    assert "processor is asked to die" in supervisor.output()
+    assert have_ended(pids)
+
+
 def test_code_that_cannot_be_used_waits_for_the_next_change(start: Starter, code: Path) -> None:
     supervisor = start(aws="", bootstrap="once", processor="code")
     started(supervisor)

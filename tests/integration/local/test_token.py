@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from aiobotocore.session import get_session
 
+from local.demo.sign_up import application, random_credentials
 from local.plan import ROOT
+from notification_api.client import Credentials, sign_up
 from tests.support.ports import free_port_base
 from tests.support.processes.local_stack import LocalStack
 
@@ -53,7 +55,7 @@ async def forget_user(stack: LocalStack) -> None:
 
 async def run(base: int, command: str) -> "subprocess.CompletedProcess[str]":
     """Run a command of a developer's shell."""
-    environment = {**os.environ, "LOCAL_PORT_BASE": str(base), "MAKEFLAGS": "-o .venv/.ready"}  # install nothing
+    environment = {**os.environ, "LOCAL_PORT_BASE": str(base), "MAKEFLAGS": "-o .venv/.local-ready"}  # install nothing
     return await asyncio.to_thread(
         subprocess.run,
         ["bash", "-c", command],
@@ -71,6 +73,7 @@ def stored(credentials: Path) -> dict[str, str]:
 
 
 def store(credentials: Path, fields: dict[str, str]) -> None:
+    credentials.parent.mkdir(parents=True, exist_ok=True)
     credentials.write_text(json.dumps(fields))
 
 
@@ -106,6 +109,19 @@ async def test_it_signs_up_again_where_the_user_is_gone(local_stack: LocalStack,
     await forget_user(local_stack)
     again = await run(local_stack.ports.base, "make -s token")
     assert (again.returncode, again.stderr) == (0, "")
+    assert len(await users(local_stack)) == 1
+
+
+async def test_an_interrupted_sign_up_is_continued_after_its_mail_is_lost(
+    local_stack: LocalStack, credentials: Path
+) -> None:
+    user = Credentials(email="dev@example.com", password=random_credentials().password)
+    async with application(f"http://localhost:{local_stack.ports.page}") as app:
+        await sign_up(app.http, await app.config(), user)
+    store(credentials, {"userPoolId": local_stack.outputs.user_pool_id, "password": user.password})
+    await asyncio.to_thread(local_stack.restart, "aws")
+    continued = await run(local_stack.ports.base, "make -s token")
+    assert (continued.returncode, continued.stderr) == (0, "")
     assert len(await users(local_stack)) == 1
 
 

@@ -32,7 +32,14 @@ from notification_api.client.errors import (
 )
 from notification_api.client.notification import Notification
 from notification_api.client.routes import HistoryPage
-from notification_api.client.sign_in import Credentials, UserTokens, confirm_sign_up, sign_in, sign_up
+from notification_api.client.sign_in import (
+    Credentials,
+    UserTokens,
+    confirm_sign_up,
+    resend_confirmation_code,
+    sign_in,
+    sign_up,
+)
 from notification_api.client.sync import SyncNotificationApi, SyncSubmittedTask
 from notification_api.client.tasks import TaskResult, TaskStatus
 
@@ -59,6 +66,7 @@ __all__ = [
     "UnreachableError",
     "UserTokens",
     "confirm_sign_up",
+    "resend_confirmation_code",
     "sign_in",
     "sign_up",
 ]

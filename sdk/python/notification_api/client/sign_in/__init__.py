@@ -3,6 +3,13 @@
 It owns the calls to Cognito and SRP. A backend that has users' id tokens from elsewhere does not need it.
 """
 
-from notification_api.client.sign_in.cognito import Credentials, UserTokens, confirm_sign_up, sign_in, sign_up
+from notification_api.client.sign_in.cognito import (
+    Credentials,
+    UserTokens,
+    confirm_sign_up,
+    resend_confirmation_code,
+    sign_in,
+    sign_up,
+)
 
-__all__ = ["Credentials", "UserTokens", "confirm_sign_up", "sign_in", "sign_up"]
+__all__ = ["Credentials", "UserTokens", "confirm_sign_up", "resend_confirmation_code", "sign_in", "sign_up"]

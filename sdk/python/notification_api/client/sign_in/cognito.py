@@ -45,6 +45,11 @@ async def sign_up(http: aiohttp.ClientSession, config: StageConfig, user: Creden
     await _call(http, config, "SignUp", body)
 
 
+async def resend_confirmation_code(http: aiohttp.ClientSession, config: StageConfig, user: Credentials) -> None:
+    """Let Cognito mail a new code to a user who has not confirmed the address yet."""
+    await _call(http, config, "ResendConfirmationCode", {"Username": user.email})
+
+
 async def confirm_sign_up(http: aiohttp.ClientSession, config: StageConfig, user: Credentials, code: str) -> None:
     """Confirm the address with the code that was mailed to it."""
     await _call(http, config, "ConfirmSignUp", {"Username": user.email, "ConfirmationCode": code})
