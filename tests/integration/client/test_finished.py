@@ -90,6 +90,19 @@ async def test_without_a_stream_and_a_history_the_status_is_read(
     assert (await waiting_for).data == [1]
 
 
+async def test_a_status_that_is_read_slowly_does_not_delay_the_notification(
+    stage: FakeApi, api: NotificationApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await api.submit("report", 1)
+    monkeypatch.setattr(waiting, "FIRST_POLL_SECONDS", 0.1)
+    stage.unanswered.add(f"/task/{task.id}")
+    waiting_for = asyncio.create_task(task.finished(timeout=8))
+    await wait_until(lambda: stage.count(f"/task/{task.id}"))
+    await api.connected()
+    await stage.notify(task.id)
+    assert (await waiting_for).task_id == task.id
+
+
 async def test_the_time_out_says_why_no_notification_could_arrive(stage: FakeApi, api: NotificationApi) -> None:
     stage.emulator.change(down=True)
     task = await api.submit("report", 1)

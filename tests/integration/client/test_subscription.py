@@ -8,7 +8,7 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from notification_api.client import Notification, NotificationApi, NotTheApiError, SignedOutError
+from notification_api.client import Notification, NotificationApi, NotificationApiError, NotTheApiError, SignedOutError
 from notification_api.client.retry import Backoff
 from notification_api.client.subscription import decisions, disposable_token, heartbeat, stream
 from tests.support.client.fake_api import FakeApi, fake_api, notification_of, problem
@@ -299,8 +299,11 @@ async def test_closing_while_a_stream_is_being_opened_leaves_nothing_open(stage:
     stage.emulator.change(faults=[{"method": "Subscribe", "neverAnswer": True}])
     async with NotificationApi(stage.url, token="id-1") as api:
         notifications = api.notifications()
+        connecting = asyncio.create_task(api.connected())
         await wait_until(lambda: stage.count("/token"))
     assert [each async for each in notifications] == []
+    with pytest.raises(NotificationApiError, match="was closed"):
+        await asyncio.wait_for(connecting, 5)
 
 
 def test_it_runs_on_uvloop(momento_emulator: MomentoEmulator) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -108,6 +109,31 @@ async def test_it_works_beside_an_event_loop(served: ServedStage) -> None:
             return api.submit("report", 1, idempotency_key="k").id
 
     assert await asyncio.to_thread(script) == "task-k"
+
+
+def test_a_call_after_the_end_fails(served: ServedStage) -> None:
+    with SyncNotificationApi(served.api.url, token="id-1") as api:
+        task = api.submit("report", 1)
+    with pytest.raises(RuntimeError, match="was closed"):
+        task.status()
+
+
+def test_the_end_does_not_wait_for_a_function_for_tokens_that_hangs(served: ServedStage) -> None:
+    is_called, may_end = threading.Event(), threading.Event()
+
+    def token() -> str:
+        is_called.set()
+        may_end.wait(20)
+        return "id-1"
+
+    try:
+        started = time.monotonic()
+        with SyncNotificationApi(served.api.url, token=token) as api:
+            api.notifications()
+            assert is_called.wait(5)
+        assert time.monotonic() - started < 10
+    finally:
+        may_end.set()
 
 
 def test_it_has_to_be_opened() -> None:

@@ -3,6 +3,7 @@
 A test decides what is stored and what is published, and injects answers.
 """
 
+import asyncio
 import base64
 import json
 import time
@@ -51,6 +52,8 @@ class FakeApi:
         self.statuses: dict[str, dict[str, Any]] = {}
         self.results: dict[str, dict[str, Any]] = {}
         self.requests: list[Request] = []
+        self.unanswered: set[str] = set()
+        """Paths whose requests wait until their connection is closed."""
         self.replies: defaultdict[str, deque[web.Response | None]] = defaultdict(deque)
         self.url = ""
         self._sdk = sdk
@@ -89,6 +92,8 @@ class FakeApi:
     async def _intercept(self, request: web.Request, handler: Any) -> web.StreamResponse:
         body = await request.json() if request.can_read_body else None
         self.requests.append(Request(request.path, dict(request.query), dict(request.headers), body))
+        if request.path in self.unanswered:
+            await asyncio.Event().wait()
         if self.replies[request.path]:
             reply = self.replies[request.path].popleft()
             if reply is not None:

@@ -12,6 +12,7 @@ from notification_api.client.id_tokens import IdTokens, TokenSource
 from notification_api.client.notification import Notification
 from notification_api.client.retry import with_retries
 from notification_api.client.routes import HistoryPage, Routes
+from notification_api.client.subscription.disposable_token import emulator_address
 from notification_api.client.subscription.feed import Feed
 from notification_api.client.subscription.subscription import Subscription
 from notification_api.client.tasks import TaskResult, TaskStatus
@@ -39,7 +40,8 @@ class NotificationApi:
         self._http = HttpClient(IdTokens(token))
         self._routes = Routes(self._http, url, ingest_url)
         self._feed = Feed()
-        self._subscription = Subscription(self._routes, self._feed, momento_endpoint)
+        emulator = None if momento_endpoint is None else emulator_address(momento_endpoint)
+        self._subscription = Subscription(self._routes, self._feed, emulator)
         self._waiter = TaskWaiter(self._routes, self._feed, self._subscription)
         self._opened = AsyncExitStack()
 

@@ -13,6 +13,7 @@ class NotificationApiError(Exception):
     :ivar retryable: whether the same call may succeed later.
     :ivar status: the HTTP status, where a service answered.
     :ivar detail: what the service says about it.
+    :ivar type: the URI of the problem's type (docs: HTTP API).
     :ivar request_id: finds the request in the services' logs.
     :ivar retry_after_seconds: the service asks for no other call before this time.
     """
@@ -21,6 +22,7 @@ class NotificationApiError(Exception):
     retryable: bool = False
     status: int | None = None
     detail: str | None = None
+    type: str | None = None
     request_id: str | None = None
     retry_after_seconds: float | None = None
 
@@ -36,6 +38,7 @@ class ServiceError(NotificationApiError):
         status: int,
         *,
         detail: str | None = None,
+        type: str | None = None,  # noqa: A002 — the word of RFC 9457
         request_id: str | None = None,
         retry_after_seconds: float | None = None,
     ) -> None:
@@ -44,6 +47,7 @@ class ServiceError(NotificationApiError):
         self.code = _code_of(status)
         self.retryable = is_retryable(status)
         self.detail = detail
+        self.type = type
         self.request_id = request_id
         self.retry_after_seconds = retry_after_seconds
 
@@ -51,8 +55,8 @@ class ServiceError(NotificationApiError):
 class NotTheApiError(ServiceError):
     """Something other than the API answers at this URL, such as a web page or a gateway."""
 
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message, status)
+    def __init__(self, message: str, status: int, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message, status, retry_after_seconds=retry_after_seconds)
         self.code = "not_the_api"
 
 
@@ -63,21 +67,21 @@ class SignedOutError(ServiceError):
 class IdTokenError(NotificationApiError):
     """The application's own function for id tokens failed or returned something else."""
 
-    code = "no_id_token"
+    code = "id_token"
     retryable = True
 
 
 class UnreachableError(NotificationApiError):
     """No answer: the network failed, or it took too long."""
 
-    code = "unreachable"
+    code = "network"
     retryable = True
 
 
 class StreamError(NotificationApiError):
     """The stream of notifications broke or ended. The client opens another one by itself."""
 
-    code = "stream_lost"
+    code = "stream"
     retryable = True
 
 

@@ -113,18 +113,14 @@ class HttpClient:
         fields = _json_object(received)
         if 200 <= received.status < 300:
             return Answer(received.call, received.status, fields, _served_at(received.headers))
-        if received.status == HTTPStatus.UNAUTHORIZED:
-            raise SignedOutError(
-                self._signed_out_message(received),
-                received.status,
-                detail=_text(fields, "detail"),
-                request_id=_text(fields, "requestId"),
-            )
         detail = _text(fields, "detail") or _text(fields, "title")
-        raise ServiceError(
-            f"{received.call} was answered {received.status}: {detail}",
+        is_signed_out = received.status == HTTPStatus.UNAUTHORIZED
+        refused = f"{received.call} was answered {received.status}: {detail}"
+        raise (SignedOutError if is_signed_out else ServiceError)(
+            self._signed_out_message(received) if is_signed_out else refused,
             received.status,
             detail=detail,
+            type=_text(fields, "type"),
             request_id=_text(fields, "requestId"),
             retry_after_seconds=_retry_after_seconds(received.headers),
         )
@@ -153,6 +149,7 @@ def _json_object(received: _Received) -> Mapping[str, Any]:
         f"{received.call} was answered {received.status} with {received.content_type}, which is not an answer of the"
         f" API: {quoted!r}{hint}",
         received.status,
+        retry_after_seconds=_retry_after_seconds(received.headers),
     )
 
 

@@ -16,6 +16,9 @@ class IdTokens:
     """Keeps the id token until a service refuses it."""
 
     def __init__(self, source: TokenSource) -> None:
+        """:raises ValueError: when the token is empty, as of an environment variable that is not set."""
+        if isinstance(source, str) and not source.strip():
+            raise ValueError("The id token is empty")
         self._source = source
         self._current = source.strip() if isinstance(source, str) else None  # a shell adds a line break
         self._lock = asyncio.Lock()

@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 MAX_TRIES = 8
 TOTAL_SECONDS = 60.0
+LONGEST_ASKED_SECONDS = 300.0
+"""A proxy that asks for more is not obeyed: a subscription would receive nothing for hours."""
 SPREAD_SECONDS = 1.0
 """Clients that were refused together do not all come back at the second that `Retry-After` names."""
 
@@ -25,13 +27,16 @@ class Backoff:
     cap_seconds: float
 
     def pause(self, failures: int, retry_after_seconds: float | None, jitter: float) -> float:
-        """Return the seconds to wait: a random part of the longest pause, but not less than the service asks for.
+        """Return the seconds to wait: a random part of the longest pause, but not less than the service asks for,
+        up to five minutes.
 
         :param failures: in a row, from 1.
         :param jitter: 0 to 1.
         """
         longest = min(self.cap_seconds, self.base_seconds * 2.0 ** min(failures - 1, 30))
-        asked = 0.0 if retry_after_seconds is None else retry_after_seconds + jitter * SPREAD_SECONDS
+        if retry_after_seconds is None:
+            return jitter * longest
+        asked = min(LONGEST_ASKED_SECONDS, retry_after_seconds) + jitter * SPREAD_SECONDS
         return max(jitter * longest, asked)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -21,28 +21,42 @@ class LoopThread:
     """An event loop in a thread. Use it as a context manager."""
 
     def __enter__(self) -> Self:
+        self._lock = threading.Lock()
+        self._is_closed = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="notification-api", daemon=True)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Cancel what other threads run. A function for id tokens that does not return is not waited for."""
+        with self._lock:
+            self._is_closed = True
         try:
-            self.run(_cancel_all_tasks())
-            self.run(self._loop.shutdown_default_executor())
+            asyncio.run_coroutine_threadsafe(_cancel_all_tasks(), self._loop).result()
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run it in the loop, and wait for its end. An exception here, such as Ctrl-C, cancels it."""
-        running = asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Run it in the loop, and wait for its end. An exception here, such as Ctrl-C, cancels it.
+
+        :raises RuntimeError: when the context has ended.
+        """
+        running = self._start(work)
         try:
             return running.result()
         except BaseException:
             running.cancel()
             raise
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        with self._lock:  # what is started after the last tasks were cancelled would be waited for without end
+            if self._is_closed:
+                work.close()
+                raise RuntimeError("The client was closed")
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
 async def _cancel_all_tasks() -> None:

@@ -1,9 +1,10 @@
 """Waits for the end of a task: by its notification, and by its status where no stream is open or one was lost."""
 
 import asyncio
+import logging
 import random
 from itertools import count
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from notification_api.client.errors import (
     NotificationApiError,
@@ -19,6 +20,8 @@ from notification_api.client.routes import Routes
 from notification_api.client.subscription.feed import Feed
 from notification_api.client.subscription.subscription import Subscription
 from notification_api.client.tasks import TaskResult, TaskStatus
+
+logger = logging.getLogger(__name__)
 
 Ending = Notification | TaskStatus
 
@@ -68,14 +71,21 @@ class TaskWaiter:
 
     async def _ending(self, task_id: str) -> Ending:
         with self._feed.ending(task_id) as notified:
-            for polls in count():
-                pause = poll_pause(polls, random.random(), is_open=self._subscription.is_open)
-                await asyncio.wait({notified}, timeout=pause)
-                if notified.done():
-                    return await notified
-                status = await self._poll(task_id)
-                if status is not None and status.is_final:
-                    return status
+            polled = asyncio.create_task(self._final_status(task_id))
+            either: set[asyncio.Future[Any]] = {notified, polled}
+            try:
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                return await (notified if notified.done() else polled)
+            finally:
+                polled.cancel()
+                await asyncio.gather(polled, return_exceptions=True)
+
+    async def _final_status(self, task_id: str) -> TaskStatus:
+        for polls in count():
+            await asyncio.sleep(poll_pause(polls, random.random(), is_open=self._subscription.is_open))
+            status = await self._poll(task_id)
+            if status is not None and status.is_final:
+                return status
         raise AssertionError("the loop ends by returning or raising")
 
     async def _poll(self, task_id: str) -> TaskStatus | None:
@@ -84,7 +94,8 @@ class TaskWaiter:
             return await self._routes.task(task_id)
         except SignedOutError:
             raise
-        except NotificationApiError:
+        except NotificationApiError as error:
+            logger.warning("the status of a task cannot be read: %s", error)
             return None
 
     async def _result_of(self, task_id: str, ending: Ending) -> TaskResult:

@@ -69,7 +69,7 @@ def accepted() -> web.Response:
 
 
 def problem(status: int, detail: str = "refused", **headers: str) -> web.Response:
-    body = {"type": "about:blank", "title": "x", "status": status, "detail": detail, "requestId": "r-1"}
+    body = {"type": "urn:test:x", "title": "x", "status": status, "detail": detail, "requestId": "r-1"}
     return web.json_response(body, status=status, headers=headers, content_type="application/problem+json")
 
 
@@ -119,6 +119,7 @@ async def test_a_refusal_is_not_tried_again_and_has_all_that_the_service_says(st
             await api.submit("default", None)
     error = refused.value
     assert (error.status, error.code, error.detail, error.request_id) == (status, code, "Send `data`.", "r-1")
+    assert error.type == "urn:test:x"
     assert not error.retryable
     assert len(service.requests) == 1
 
@@ -138,7 +139,7 @@ async def test_nobody_answering_is_an_error_with_the_url(monkeypatch: pytest.Mon
     async with NotificationApi(url, token="id-1") as api:
         with pytest.raises(UnreachableError, match=f"GET {url}/task/t failed") as unreachable:
             await api.get_task("t")
-    assert (unreachable.value.code, unreachable.value.retryable) == ("unreachable", True)
+    assert (unreachable.value.code, unreachable.value.retryable) == ("network", True)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +160,15 @@ async def test_an_answer_of_something_else_names_the_url(answer: web.Response) -
         ) as wrong:
             await api.get_task("t")
     assert (wrong.value.code, wrong.value.status, wrong.value.retryable) == ("not_the_api", answer.status, False)
+    assert len(service.requests) == 1
+
+
+async def test_the_time_that_a_gateway_names_is_respected_too() -> None:
+    busy = web.Response(text="<html>busy</html>", content_type="text/html", status=503, headers={"Retry-After": "3600"})
+    async with calling(busy) as (api, service):
+        with pytest.raises(NotTheApiError) as refused:
+            await api.get_task("t")
+    assert refused.value.retry_after_seconds == 3600
     assert len(service.requests) == 1
 
 
@@ -232,6 +242,18 @@ async def test_a_function_for_tokens_that_fails_is_named(
         with pytest.raises(IdTokenError, match=message):
             await api.submit("default", "x")
     assert service.requests == []
+
+
+@pytest.mark.parametrize("token", ["", " \n"])
+def test_an_empty_token_is_refused(token: str) -> None:
+    with pytest.raises(ValueError, match="id token is empty"):
+        NotificationApi("https://api.example.com", token=token)
+
+
+@pytest.mark.parametrize("endpoint", ["", "127.0.0.1:8085", "ftp://x", "http://x:y"])
+def test_an_address_of_an_emulator_that_is_none_is_refused(endpoint: str) -> None:
+    with pytest.raises(ValueError, match=r"must be like http://localhost:8085|Port could not"):
+        NotificationApi("https://api.example.com", token="id-1", momento_endpoint=endpoint)
 
 
 @pytest.mark.parametrize("url", ["", "/api", "localhost:8080", "ftp://x", "https://x?y", "https://"])

@@ -12,7 +12,7 @@ from notification_api.client import Notification, NotTheApiError, ServiceError, 
 from notification_api.client.errors import InvalidTokenError, StreamError, SubscriptionRefusedError
 from notification_api.client.http import Answer
 from notification_api.client.notification import FINAL_STATUSES, parse_item, parse_notification
-from notification_api.client.retry import MAX_TRIES, Backoff, pause_before_retry
+from notification_api.client.retry import LONGEST_ASKED_SECONDS, MAX_TRIES, Backoff, pause_before_retry
 from notification_api.client.subscription.decisions import Retry, after_failure, is_since, next_failures
 from notification_api.client.subscription.disposable_token import Address, read_token
 from notification_api.client.subscription.heartbeat import LONGEST_SECONDS, UNKNOWN_SECONDS, HeartbeatInterval
@@ -31,7 +31,11 @@ class TestPauses:
 
     @given(st.integers(1, 50), st.integers(0, 3_600), JITTER)
     def test_the_time_that_a_service_names_is_the_least(self, failures: int, asked: int, jitter: float) -> None:
-        assert BACKOFF.pause(failures, float(asked), jitter) >= asked
+        assert BACKOFF.pause(failures, float(asked), jitter) >= min(asked, LONGEST_ASKED_SECONDS)
+
+    @pytest.mark.parametrize("asked", [86_400.0, float("inf")])
+    def test_a_time_that_is_far_too_long_is_not_waited_for(self, asked: float) -> None:
+        assert BACKOFF.pause(1, asked, 1.0) == LONGEST_ASKED_SECONDS + 1.0
 
     def test_an_error_that_is_final_is_not_retried(self) -> None:
         assert pause_before_retry(ServiceError("x", 404), 1, 60.0, 0.5) is None
@@ -135,7 +139,7 @@ class TestDisposableTokens:
 
     @pytest.mark.parametrize("endpoint", ["127.0.0.1:8084", "cell-1.prod.a.momentohq.com"])
     def test_a_given_endpoint_replaces_the_tokens_own(self, endpoint: str) -> None:
-        access = read_token(token_answer(endpoint), "http://momento.local:9084", 0).access
+        access = read_token(token_answer(endpoint), Address("momento.local", 9084), 0).access
         assert str(access.address) == "momento.local:9084"
 
     @pytest.mark.parametrize("text", ["", "no base64!", "e30=", "W10=", "Z" * 7])

@@ -57,10 +57,10 @@ class DisposableToken:
         return max(SHORTEST_RENEWAL_SECONDS, self.life_seconds * RENEW_AT)
 
 
-def read_token(answer: Answer, momento_endpoint: str | None, now: float) -> DisposableToken:
+def read_token(answer: Answer, emulator: Address | None, now: float) -> DisposableToken:
     """Read the answer of `GET /token`.
 
-    :param momento_endpoint: `http://host:port` of an emulator, where the address in the token cannot be reached.
+    :param emulator: where an emulator is, if the address in the token cannot be reached.
     :param now: this machine's clock, in epoch seconds, for an answer without a time.
     :raises InvalidTokenError: when the token is something else. The message does not quote it.
     """
@@ -69,7 +69,7 @@ def read_token(answer: Answer, momento_endpoint: str | None, now: float) -> Disp
     remaining = expires_at - (answer.served_at or now)
     return DisposableToken(
         access=TopicAccess(
-            address=cache_address(host) if momento_endpoint is None else emulator_address(momento_endpoint),
+            address=cache_address(host) if emulator is None else emulator,
             credential=credential,
             cache_name=answer.required("cacheName", str),
             topic=answer.required("topic", str),
@@ -91,9 +91,14 @@ def cache_address(endpoint: str) -> Address:
 
 
 def emulator_address(url: str) -> Address:
-    """Return the address of an emulator's URL."""
+    """Return the address of an emulator's URL.
+
+    :raises ValueError: when it is not `http://host:port`.
+    """
     parts = urlsplit(url)
-    return Address(parts.hostname or "", parts.port or 80)
+    if parts.scheme != "http" or not parts.hostname or not parts.port:
+        raise ValueError(f"The endpoint of an emulator must be like http://localhost:8085, not {url!r}")
+    return Address(parts.hostname, parts.port)
 
 
 def _unwrap(token: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from notification_api.client.notification import parse_item
 from notification_api.client.routes import Routes
 from notification_api.client.subscription.catch_up import CatchUp
 from notification_api.client.subscription.decisions import RENEWAL, after_failure, next_failures
-from notification_api.client.subscription.disposable_token import DisposableToken, read_token
+from notification_api.client.subscription.disposable_token import Address, DisposableToken, read_token
 from notification_api.client.subscription.feed import Feed
 from notification_api.client.subscription.heartbeat import HeartbeatInterval
 from notification_api.client.subscription.position import Position
@@ -28,10 +28,10 @@ Stream = asyncio.Task[NoReturn]
 class Subscription:
     """Opens streams and publishes to the feed what they and the history bring."""
 
-    def __init__(self, routes: Routes, feed: Feed, momento_endpoint: str | None) -> None:
+    def __init__(self, routes: Routes, feed: Feed, emulator: Address | None) -> None:
         self._routes = routes
         self._feed = feed
-        self._momento_endpoint = momento_endpoint
+        self._emulator = emulator
         self._catch_up = CatchUp(routes, feed)
         self._heartbeats = HeartbeatInterval()
         self._position = Position()
@@ -80,10 +80,8 @@ class Subscription:
             await self._close_streams()
 
     def _on_end(self, runner: asyncio.Task[None]) -> None:
-        """Nothing will be received any more: tell it to everybody who waits."""
-        if runner.cancelled():
-            return
-        error = runner.exception()
+        """Nothing will be received any more, so everybody who waits fails."""
+        error = NotificationApiError("The client was closed") if runner.cancelled() else runner.exception()
         while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]
         if isinstance(error, Exception):
@@ -159,7 +157,7 @@ class Subscription:
     async def _valid_token(self) -> DisposableToken:
         if self._token is not None and time.monotonic() < self._renew_at:
             return self._token
-        token = read_token(await self._routes.token(), self._momento_endpoint, time.time())
+        token = read_token(await self._routes.token(), self._emulator, time.time())
         self._token = token
         self._renew_at = time.monotonic() + token.renew_in_seconds
         return token
