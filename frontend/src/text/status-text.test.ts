@@ -10,7 +10,7 @@ const delay = (error: ErrorData, memoryOnly = false): { error: ErrorData; memory
 });
 
 function problem(status: number, message: string, requestId?: string): ErrorData {
-  return { code: "service", message, retryable: true, status, ...(requestId !== undefined && { requestId }) };
+  return { code: "unavailable", message, retryable: true, status, ...(requestId !== undefined && { requestId }) };
 }
 
 describe("the status message", () => {

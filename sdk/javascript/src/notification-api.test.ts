@@ -283,7 +283,7 @@ describe("a submitted task", () => {
     h.service.reply("/task", Response.json(body, { status: 400 }));
     const { error } = await settled(outcomeOf(api.submit("report", "", { idempotencyKey: "k" })));
     expect(error).toMatchObject({
-      ...{ name: "ServiceError", code: "service", retryable: false, status: 400, requestId: "r-9" },
+      ...{ name: "ServiceError", code: "invalid_request", retryable: false, status: 400, requestId: "r-9" },
       ...{ detail: "`data` is empty", type: "https://x.test/invalid-data" },
     });
     expect(api.tasks.get("k")).toMatchObject({ state: "rejected", submissionError: { requestId: "r-9" } });

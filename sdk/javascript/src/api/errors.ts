@@ -10,10 +10,20 @@ export type ErrorCode =
   | "id_token"
   /** A stream could not be opened or has ended. */
   | "stream"
-  /** The service refused the request as one too many. */
+  /** Another 4xx: the request itself is wrong. */
+  | "invalid_request"
+  /** 403. */
+  | "forbidden"
+  /** 404. */
+  | "not_found"
+  /** 409: the task's state does not permit it. */
+  | "conflict"
+  /** 410: it is no longer stored. */
+  | "gone"
+  /** 429: one request too many. */
   | "rate_limited"
-  /** The service answered with another error. */
-  | "service"
+  /** 408 and 5xx: the service cannot answer now. */
+  | "unavailable"
   /** What answered at the URL is not the service, or its answer has not the agreed form. */
   | "not_the_api"
   /** The URL is relative, and there is no page to which it could be relative. */
@@ -81,6 +91,13 @@ export interface ServiceErrorDetails {
   code?: ErrorCode;
 }
 
+const CODES: Record<number, ErrorCode> = {
+  403: "forbidden",
+  404: "not_found",
+  409: "conflict",
+  410: "gone",
+  429: "rate_limited",
+};
 /** These answers may be different next time. */
 const RETRYABLE = new Set([408, 429]);
 
@@ -95,7 +112,7 @@ export class ServiceError extends NotificationError {
 
   constructor(detail: string, status: number, { requestId, retryAfterMs, type, code }: ServiceErrorDetails = {}) {
     const retryable = RETRYABLE.has(status) || status >= 500;
-    super(code ?? (status === 429 ? "rate_limited" : "service"), detail, { retryable });
+    super(code ?? CODES[status] ?? (retryable ? "unavailable" : "invalid_request"), detail, { retryable });
     this.status = status;
     this.requestId = requestId;
     this.retryAfterMs = retryAfterMs;

@@ -29,4 +29,18 @@ describe("a request", () => {
       status: 502,
     });
   });
+
+  test.each([
+    [403, "forbidden"],
+    [404, "not_found"],
+    [408, "unavailable"],
+    [409, "conflict"],
+    [410, "gone"],
+    [422, "invalid_request"],
+    [429, "rate_limited"],
+    [503, "unavailable"],
+  ])("that is answered %i has the code %s", async (status, code) => {
+    const answer = async (): Promise<Response> => Response.json({ detail: "no" }, { status });
+    await expect(request({ baseUrl, getIdToken: async () => "id", fetch: answer }, "")).rejects.toMatchObject({ code });
+  });
 });

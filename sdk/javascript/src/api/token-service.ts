@@ -57,8 +57,7 @@ export class TokenService {
     try {
       return parseHistory(await request(this.#http, `notifications${query}`, { signal }));
     } catch (error) {
-      const { status, code } = toErrorData(error);
-      if (status === 404 && code === "service") return null;
+      if (toErrorData(error).code === "not_found") return null;
       throw error;
     }
   }

@@ -12,7 +12,7 @@ import {
   type TaskChange,
 } from "./task-store";
 
-const problem = (message: string): ErrorData => ({ code: "service", message, retryable: false, status: 400 });
+const problem = (message: string): ErrorData => ({ code: "invalid_request", message, retryable: false, status: 400 });
 const added = (key: string, at = 1): TaskChange => ({ type: "added", key, data: `do ${key}`, at });
 const accepted = (key: string, taskId: string): TaskChange => ({ type: "accepted", key, taskId, at: 2 });
 const rejected = (key: string): TaskChange => ({ type: "rejected", key, error: problem("too large"), at: 2 });
