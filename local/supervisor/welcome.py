@@ -11,9 +11,8 @@ def table(ports: Ports) -> list[tuple[str, str]]:
         (f"http://localhost:{ports.page}", "the application; /config.json is what a client needs to know"),
         (f"http://localhost:{ports.page}/dev", "tasks with their log lines, dead letters, switches for faults"),
         (f"http://localhost:{ports.page}/mail", "the mails with sign-up codes; no mail leaves this machine"),
-        (f"http://localhost:{ports.token}/token", "GET a disposable Momento token for the user's own topic"),
-        (f"http://localhost:{ports.ingest}/task", "POST a task; its notification arrives on the topic"),
-        (f"http://localhost:{ports.token}/task/<taskId>", "GET the status of a task"),
+        (f"http://localhost:{ports.page}/task", "POST a task; GET /task/<taskId> returns its status"),
+        (f"http://localhost:{ports.page}/notifications", "GET the notifications; GET /token lets a client subscribe"),
         *(
             (f"http://localhost:{port}/metrics", f"metrics of {name}; also /livez and /readyz")
             for name, port in (
