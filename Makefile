@@ -12,8 +12,9 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= localhost/notification-api
 BUILDER ?= docker
 CHROMIUM ?= /usr/bin/chromium
-# What the application's build needs, and everything.
+# What the application's build needs, what packing the client needs, and everything.
 PAGE_MODULES := node_modules/.page-ready
+CLIENT_MODULES := node_modules/.client-ready
 NODE_MODULES := node_modules/.all-ready
 PAGE := frontend/dist/index.html
 CLIENT_PACKAGE := sdk/javascript/notification-api-client-$(VERSION).tgz
@@ -66,7 +67,7 @@ $(PAGE): $(PAGE_MODULES) $(PAGE_SOURCES)
 client-package: $(CLIENT_PACKAGE) ## Pack the JavaScript client, to be installed with npm
 	@echo "npm install $(abspath $(CLIENT_PACKAGE))"
 
-$(CLIENT_PACKAGE): $(NODE_MODULES) $(CLIENT_SOURCES)
+$(CLIENT_PACKAGE): $(CLIENT_MODULES) $(CLIENT_SOURCES)
 	@npm pack --silent --workspace sdk/javascript --pack-destination sdk/javascript >/dev/null
 
 # Where everything is installed, the application's part is too. Its stamp has the time of the lock, so that installing the
@@ -77,10 +78,17 @@ $(PAGE_MODULES): package-lock.json
 		npm ci --workspace frontend --include-workspace-root=false --omit=dev; }
 	@touch -r $< $@
 
+# Unlike `npm ci`, this leaves what the application's build needs.
+$(CLIENT_MODULES): package-lock.json
+	@$(MAKE) --no-print-directory node
+	@[ $(NODE_MODULES) -nt $< ] || { echo "Client: installing its npm packages"; \
+		npm install --no-save --workspace sdk/javascript --include-workspace-root=false; }
+	@touch -r $< $@
+
 $(NODE_MODULES): package-lock.json
 	@$(MAKE) --no-print-directory node
 	@npm ci
-	@touch -r $< $(PAGE_MODULES)
+	@touch -r $< $(PAGE_MODULES) $(CLIENT_MODULES)
 	@touch $@
 
 node:

@@ -1,5 +1,6 @@
 """HANDLER_PATH: the folder of the developer's handler, whose changes restart the processor."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -31,6 +32,10 @@ def handler_path_from(environ: Mapping[str, str]) -> Path | None:
         raise InvalidHandlerPathError(f"HANDLER_PATH={raw}: {path} {what}.")
     if path == Path(path.anchor):
         raise InvalidHandlerPathError("HANDLER_PATH must be the folder of your handler, not the whole disk.")
+    if os.pathsep in str(path):
+        raise InvalidHandlerPathError(
+            f"HANDLER_PATH={raw}: Python cannot import from a folder with {os.pathsep!r}: {path}"
+        )
     if not environ.get("TASK_HANDLER", "").strip():
         raise InvalidHandlerPathError(
             f"HANDLER_PATH needs TASK_HANDLER: TASK_HANDLER=<module>:<name> HANDLER_PATH={raw} make up"

@@ -35,10 +35,12 @@ def test_without_it_nothing_changes(given: dict[str, str]) -> None:
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file.py").touch()
+    (tmp_path / "a:b").mkdir()
     for path, problem in (
         (tmp_path / "missing", "does not exist"),
         (tmp_path / "file.py", "is not a folder"),
         ("/", "not the whole disk"),
+        (tmp_path / "a:b", "cannot import from a folder with ':'"),
     ):
         with pytest.raises(InvalidHandlerPathError, match=problem):
             handler_path_from(shell(path))

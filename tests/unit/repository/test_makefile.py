@@ -61,6 +61,19 @@ def test_the_system_starts_without_an_application_that_cannot_be_built(tools: Pa
     assert "The application could not be built (see above); the rest starts." in made.stdout
 
 
+def test_packing_the_client_installs_only_its_own_packages_and_keeps_the_others(tools: Path, tmp_path: Path) -> None:
+    node(tools)
+    (tools / "npm").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/npm.log\n')
+    (tools / "touch").symlink_to(shutil.which("touch") or "")
+    files = {"CLIENT_MODULES": "client", "NODE_MODULES": "all", "CLIENT_PACKAGE": "client.tgz"}
+    made = make(tools, "client-package", *(f"{name}={tmp_path / file}" for name, file in files.items()))
+    assert made.returncode == 0, made.stderr
+    assert (tmp_path / "npm.log").read_text().splitlines() == [
+        "install --no-save --workspace sdk/javascript --include-workspace-root=false",
+        "pack --silent --workspace sdk/javascript --pack-destination sdk/javascript",
+    ]
+
+
 def lint(tools: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
     """`make lint` with stubs of Python's tools."""
     (folder / "bin").mkdir(parents=True)
