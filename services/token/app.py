@@ -1,4 +1,4 @@
-"""The application and two of its routes: GET /token and GET /notifications. Those of one task are in `task_routes`."""
+"""The application and two of its routes: GET /token and GET /notifications. Those of one task are in `tasks`."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -21,21 +21,21 @@ from services.common.web.app import LIFECYCLE, create_web_app
 from services.common.web.problem import Problem
 from services.common.web.problem_types import ProblemType
 from services.token import openapi_route
-from services.token.cancel_view import CancelView
-from services.token.history_limits import ReadBudget, UserLimit
-from services.token.history_reader import HistoryReader
+from services.token.history.history_limits import ReadBudget, UserLimit
+from services.token.history.history_reader import HistoryReader
+from services.token.history.read_marker import ReadMarkerMover
 from services.token.operation_budget import OperationBudget
 from services.token.probe import probe
-from services.token.read_marker import ReadMarkerMover
 from services.token.read_marker_route import MOVER, add_read_marker_route
 from services.token.settings import TokenSettings
-from services.token.shared_tokens import SharedTokens
-from services.token.task_canceller import TaskCanceller
-from services.token.task_lookup import TaskLookup
-from services.token.task_reader import TaskReader
-from services.token.task_routes import CANCELLER, HAS_HISTORY, READER, add_task_routes
-from services.token.vending_queue import VendingQueue
-from services.token.vendor import TokenVendor
+from services.token.tasks.cancel_view import CancelView
+from services.token.tasks.task_canceller import TaskCanceller
+from services.token.tasks.task_lookup import TaskLookup
+from services.token.tasks.task_reader import TaskReader
+from services.token.tasks.task_routes import CANCELLER, HAS_HISTORY, READER, add_task_routes
+from services.token.vending.shared_tokens import SharedTokens
+from services.token.vending.vending_queue import VendingQueue
+from services.token.vending.vendor import TokenVendor
 
 SETTINGS = web.AppKey("settings", TokenSettings)
 VENDOR = web.AppKey("vendor", TokenVendor)

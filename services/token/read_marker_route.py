@@ -6,8 +6,8 @@ from aiohttp import ClientPayloadError, web
 from services.common.auth.authentication import USER
 from services.common.web.problem import Problem
 from services.common.web.problem_types import ProblemType
-from services.token.read_marker import ReadMarkerMover
-from services.token.task_routes import check_history
+from services.token.history.read_marker import ReadMarkerMover
+from services.token.tasks.task_routes import check_history
 
 MOVER = web.AppKey("read_marker", ReadMarkerMover)
 EXAMPLE = 'Send a JSON object like {"until": 1767225600000}, the `time` of the latest notification that was read.'

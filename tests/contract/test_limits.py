@@ -9,11 +9,11 @@ import pytest
 import services.common.web.connection
 import services.common.web.request_parser
 import services.ingest.settings
-import services.token.cancel_view
-import services.token.read_marker
+import services.token.history.read_marker
 import services.token.settings
-import services.token.task_canceller
-import services.token.task_reader
+import services.token.tasks.cancel_view
+import services.token.tasks.task_canceller
+import services.token.tasks.task_reader
 from k8s.contract_files import OPENAPI, load
 from k8s.recorded_settings import Recorded, record
 from notification_api.json_rules import MAX_RESULT_BYTES
@@ -41,14 +41,14 @@ CONSTANTS = {
     ("", "all headers together"): REQUEST_PARSER.MAX_HEADER_BYTES,
     ("", "number of headers"): REQUEST_PARSER.MAX_HEADERS,
     ("", "time for the headers"): services.common.web.connection.HEADERS_SECONDS,
-    ("markRead", "requests, per user"): services.token.read_marker.MOVES_PER_MINUTE,
-    ("markRead", "clock of the client ahead"): services.token.read_marker.AHEAD_SECONDS,
-    ("getTask", "reads, results included, per user"): services.token.task_reader.READS_PER_MINUTE,
-    ("getResult", "reads, statuses included, per user"): services.token.task_reader.READS_PER_MINUTE,
+    ("markRead", "requests, per user"): services.token.history.read_marker.MOVES_PER_MINUTE,
+    ("markRead", "clock of the client ahead"): services.token.history.read_marker.AHEAD_SECONDS,
+    ("getTask", "reads, results included, per user"): services.token.tasks.task_reader.READS_PER_MINUTE,
+    ("getResult", "reads, statuses included, per user"): services.token.tasks.task_reader.READS_PER_MINUTE,
     ("getResult", "size of a result"): MAX_RESULT_BYTES,
-    ("cancelTask", "requests, per user"): services.token.task_canceller.CANCELS_PER_MINUTE,
-    ("cancelTask", "outstanding requests of a user"): services.token.cancel_view.MAX_OF_USER,
-    ("cancelTask", "outstanding requests of the stage"): services.token.cancel_view.MAX_OF_STAGE,
+    ("cancelTask", "requests, per user"): services.token.tasks.task_canceller.CANCELS_PER_MINUTE,
+    ("cancelTask", "outstanding requests of a user"): services.token.tasks.cancel_view.MAX_OF_USER,
+    ("cancelTask", "outstanding requests of the stage"): services.token.tasks.cancel_view.MAX_OF_STAGE,
 }
 
 

@@ -15,7 +15,8 @@ import services.ingest.settings
 from k8s.contract_files import OPENAPI, REFERENCE
 from local.page.api import forward_api
 from services.common.lifecycle import Lifecycle
-from services.token import cancel_view, read_marker, task_canceller, task_reader
+from services.token.history import read_marker
+from services.token.tasks import cancel_view, task_canceller, task_reader
 from tests.support.aws_session import SESSION
 from tests.support.processes.ministack import ministack_process
 from tests.support.processes.momento import momento_emulator_process

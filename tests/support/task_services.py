@@ -7,14 +7,14 @@ from services.common.momento.history import HistoryEntry, NotificationHistory
 from services.common.momento.read_markers import ReadMarkers
 from services.common.momento.results import Results
 from services.common.momento.task_status import TaskStatuses
-from services.token.cancel_view import CancelView
-from services.token.history_limits import ReadBudget, UserLimit
-from services.token.history_reader import HistoryReader
+from services.token.history.history_limits import ReadBudget, UserLimit
+from services.token.history.history_reader import HistoryReader
+from services.token.history.read_marker import ReadMarkerMover
 from services.token.operation_budget import OperationBudget
-from services.token.read_marker import ReadMarkerMover
-from services.token.task_canceller import TaskCanceller
-from services.token.task_lookup import TaskLookup
-from services.token.task_reader import TaskReader
+from services.token.tasks.cancel_view import CancelView
+from services.token.tasks.task_canceller import TaskCanceller
+from services.token.tasks.task_lookup import TaskLookup
+from services.token.tasks.task_reader import TaskReader
 from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
 

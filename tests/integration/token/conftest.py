@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from services.common.momento.calls import MomentoCalls
-from services.token import vendor
+from services.token.vending import vendor
 from tests.support.processes.ministack import MiniStack
 from tests.support.processes.momento import MomentoEmulator
 from tests.support.served_app import Served

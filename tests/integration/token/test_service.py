@@ -20,7 +20,7 @@ from momento.responses import CacheGet, CacheSet, TopicSubscribe, TopicSubscript
 from services.common.messages.notification import Format, finished
 from services.common.momento.app_context import MOMENTO
 from services.common.momento.history import MAX_ENTRIES, NEWEST, HistoryEntry, NotificationHistory
-from services.token import vendor
+from services.token.vending import vendor
 from tests.support.identity import (
     ABSENT,
     AUDIENCE,

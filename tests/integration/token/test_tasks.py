@@ -19,7 +19,7 @@ from services.common.momento.history import NEWEST, HistoryEntry, NotificationHi
 from services.common.momento.results import Results, compress
 from services.common.momento.task_status import TaskStatuses
 from services.common.web.problem_types import ProblemType
-from services.token.cancel_view import MAX_OF_USER
+from services.token.tasks.cancel_view import MAX_OF_USER
 from tests.support.served_app import Answer, Served, log_lines
 from tests.support.served_service import PAGE
 from tests.support.task_ids import uuid5, uuid7

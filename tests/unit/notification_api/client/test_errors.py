@@ -20,7 +20,7 @@ def listed() -> set[tuple[str, str]]:
 
 def test_the_page_lists_every_code_with_its_class() -> None:
     classes = [each for each in vars(errors).values() if isinstance(each, type) and "code" in vars(each)]
-    of_classes = {(each.code, each.__name__) for each in classes if each is not NotificationApiError}
+    of_classes = {(vars(each)["code"], each.__name__) for each in classes if each is not NotificationApiError}
     of_statuses = {(ServiceError("x", status).code, "ServiceError") for status in STATUSES}
     others = {(SignedOutError("x", 401).code, "SignedOutError"), (NotTheApiError("x", 404).code, "NotTheApiError")}
     assert listed() == of_classes | of_statuses | others

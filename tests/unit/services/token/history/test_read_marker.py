@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.common.momento.errors import MomentoUnavailable
 from services.common.web.problem import Problem
-from services.token.read_marker import MOVES_PER_MINUTE
+from services.token.history.read_marker import MOVES_PER_MINUTE
 from tests.support.fakes.momento import FakeMomento
 from tests.support.task_services import NOW_MS, TaskServices
 

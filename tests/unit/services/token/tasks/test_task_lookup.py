@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from services.common.messages.notification import Notification, cancelled, expired, failed, finished
 from services.common.momento.history import NEWEST
-from services.token.task_state import CERTAIN_SECONDS, FUTURE_SECONDS, LONGEST_SECONDS
+from services.token.tasks.task_state import CERTAIN_SECONDS, FUTURE_SECONDS, LONGEST_SECONDS
 from tests.support.task_ids import uuid5, uuid7
 from tests.support.task_services import NOW_MS, TaskServices
 

@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY
 
 from notification_api import PermanentError, TransientError
 from services.common.momento.gateway import DisposableToken
-from services.token.shared_tokens import MISS_SECONDS, SharedTokens
+from services.token.vending.shared_tokens import MISS_SECONDS, SharedTokens
 from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
 

@@ -16,8 +16,8 @@ from services.common.messages.notification import user_topic
 from services.common.momento.errors import MomentoUnavailable
 from services.common.momento.gateway import DisposableToken, Momento
 from services.token.metrics import CACHED, REFUSED, VENDED
-from services.token.shared_tokens import SharedTokens
-from services.token.vending_queue import VendingQueue, VendingQuotaExceeded
+from services.token.vending.shared_tokens import SharedTokens
+from services.token.vending.vending_queue import VendingQueue, VendingQuotaExceeded
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import pytest
 from services.common.momento.cancel_requests import RETENTION_SECONDS
 from services.common.momento.errors import MomentoUnavailable
 from services.common.web.problem import Problem
-from services.token.cancel_view import MAX_OF_STAGE, MAX_OF_USER, REFRESH_SECONDS, SHOWN_SECONDS
+from services.token.tasks.cancel_view import MAX_OF_STAGE, MAX_OF_USER, REFRESH_SECONDS, SHOWN_SECONDS
 from tests.support.fakes.momento import FakeMomento
 from tests.support.task_services import NOW_MS, TaskServices
 

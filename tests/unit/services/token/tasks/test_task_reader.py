@@ -11,7 +11,7 @@ from services.common.momento.errors import MomentoUnavailable
 from services.common.momento.results import compress
 from services.common.web.problem import Problem
 from services.token.operation_budget import TasksBusyError
-from services.token.task_reader import READS_PER_MINUTE
+from services.token.tasks.task_reader import READS_PER_MINUTE
 from tests.support.task_ids import uuid5, uuid7
 from tests.support.task_services import NOW_MS, TaskServices
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from services.common.momento.history import NotificationHistory
 from services.common.momento.task_status import TaskStatuses
-from services.token.history_reader import HistoryReader
-from services.token.task_state import Presumption, TaskState, presume
+from services.token.history.history_reader import HistoryReader
+from services.token.tasks.task_state import Presumption, TaskState, presume
 
 READ_SECONDS = 2.0
 """The deadline of each read, so that several fit into the request's time limit."""

@@ -12,9 +12,9 @@ from prometheus_client import REGISTRY
 from services.common.messages.notification import cancelled, finished
 from services.common.momento.errors import MomentoRefused, MomentoUnavailable
 from services.common.web.problem import Problem
-from services.token.cancel_view import MAX_OF_USER
 from services.token.operation_budget import TasksBusyError
-from services.token.task_canceller import CANCELS_PER_MINUTE
+from services.token.tasks.cancel_view import MAX_OF_USER
+from services.token.tasks.task_canceller import CANCELS_PER_MINUTE
 from tests.support.fakes.momento import FakeMomento
 from tests.support.task_ids import uuid5, uuid7
 from tests.support.task_services import NOW_MS, TaskServices

@@ -7,12 +7,12 @@ from services.common.momento.results import Results
 from services.common.web.problem import Problem
 from services.common.web.problem_types import ProblemType
 from services.common.web.rate_limit import RateLimit
-from services.token.cancel_view import CancelView
 from services.token.failures import failures_counted
 from services.token.metrics import STATUS_READS
 from services.token.operation_budget import OperationBudget
-from services.token.task_lookup import READ_SECONDS, TaskLookup
-from services.token.task_state import TaskState
+from services.token.tasks.cancel_view import CancelView
+from services.token.tasks.task_lookup import READ_SECONDS, TaskLookup
+from services.token.tasks.task_state import TaskState
 
 READS_PER_MINUTE = 240.0
 """A page may follow eight tasks, each read every two seconds, as Retry-After says."""

@@ -13,8 +13,8 @@ from services.common.messages.task_message import is_task_id
 from services.common.telemetry.logs import log_context
 from services.common.web.problem import Problem
 from services.common.web.problem_types import ProblemType
-from services.token.task_canceller import TaskCanceller
-from services.token.task_reader import NOT_FINAL_RETRY_SECONDS, TaskReader, unknown_task
+from services.token.tasks.task_canceller import TaskCanceller
+from services.token.tasks.task_reader import NOT_FINAL_RETRY_SECONDS, TaskReader, unknown_task
 
 READER = web.AppKey("task_reader", TaskReader)
 CANCELLER = web.AppKey("task_canceller", TaskCanceller)

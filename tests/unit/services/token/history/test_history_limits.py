@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.token.history_limits import (
+from services.token.history.history_limits import (
     BURST_SECONDS,
     FULL_READ_OPERATIONS,
     LONGEST_RETRY_SECONDS,

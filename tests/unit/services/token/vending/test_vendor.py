@@ -10,10 +10,10 @@ from prometheus_client import REGISTRY
 from services.common.background import Background
 from services.common.momento.errors import MomentoQuotaExceeded, MomentoRefused, MomentoUnavailable
 from services.common.momento.gateway import DisposableToken
-from services.token import vendor
-from services.token.shared_tokens import SharedTokens
-from services.token.vending_queue import VendingQueue, VendingQuotaExceeded
-from services.token.vendor import TokenVendor
+from services.token.vending import vendor
+from services.token.vending.shared_tokens import SharedTokens
+from services.token.vending.vending_queue import VendingQueue, VendingQuotaExceeded
+from services.token.vending.vendor import TokenVendor
 from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
 from tests.support.waiting import wait_until

@@ -11,7 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.token.vending_queue import MAX_QUEUE_SECONDS, PLACE_EXPIRY_SECONDS, VendingQueue, VendingQuotaExceeded
+from services.token.vending.vending_queue import (
+    MAX_QUEUE_SECONDS,
+    PLACE_EXPIRY_SECONDS,
+    VendingQueue,
+    VendingQuotaExceeded,
+)
 from tests.support.clock import ManualClock
 
 START = 1_000.0

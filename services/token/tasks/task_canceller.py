@@ -11,13 +11,13 @@ from services.common.momento.cancel_requests import CancelRequests
 from services.common.web.problem import Problem
 from services.common.web.problem_types import ProblemType
 from services.common.web.rate_limit import RateLimit
-from services.token.cancel_view import CancelView
 from services.token.failures import failures_counted
 from services.token.metrics import CANCEL_REQUESTS
 from services.token.operation_budget import OperationBudget
-from services.token.task_lookup import TaskLookup
-from services.token.task_reader import unknown_task
-from services.token.task_state import TaskState
+from services.token.tasks.cancel_view import CancelView
+from services.token.tasks.task_lookup import TaskLookup
+from services.token.tasks.task_reader import unknown_task
+from services.token.tasks.task_state import TaskState
 
 logger = logging.getLogger(__name__)
 

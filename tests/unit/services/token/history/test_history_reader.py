@@ -15,9 +15,9 @@ from services.common.momento.history import NEWEST, HistoryEntry, NotificationHi
 from services.common.momento.history_cursor import Cursor
 from services.common.momento.read_markers import ReadMarkers
 from services.common.web.problem import Problem
-from services.token import history_reader
-from services.token.history_limits import HistoryBusyError, ReadBudget, UserLimit
-from services.token.history_reader import HistoryReader
+from services.token.history import history_reader
+from services.token.history.history_limits import HistoryBusyError, ReadBudget, UserLimit
+from services.token.history.history_reader import HistoryReader
 from tests.support.fakes.momento import FakeMomento
 from tests.support.waiting import wait_until
 

@@ -19,7 +19,7 @@ from services.common.momento.history_cursor import Cursor
 from services.common.momento.read_markers import ReadMarkers
 from services.common.web.problem import Problem
 from services.common.web.problem_types import ProblemType
-from services.token.history_limits import FULL_READ_OPERATIONS, HistoryBusyError, ReadBudget, UserLimit
+from services.token.history.history_limits import FULL_READ_OPERATIONS, HistoryBusyError, ReadBudget, UserLimit
 from services.token.metrics import HISTORY_OPERATIONS, HISTORY_REFUSED
 
 READ_SECONDS = 2.0

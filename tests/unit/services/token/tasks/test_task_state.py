@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.common.messages.notification import failed, finished
 from services.common.messages.task_details import TaskDetails
 from services.common.messages.task_message import is_task_id
-from services.token.task_state import (
+from services.token.tasks.task_state import (
     CERTAIN_SECONDS,
     FUTURE_SECONDS,
     LONGEST_SECONDS,
