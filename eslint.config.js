@@ -55,7 +55,7 @@ function restrict(group) {
 }
 
 export default tseslint.config(
-  { ignores: ["**/dist/", "**/.size/", "**/node_modules/", ".venv*/", ".local/"] },
+  { ignores: ["**/dist/", "**/.size/", "site/", "**/node_modules/", ".venv*/", ".local/"] },
   tseslint.configs.recommended,
   vue.configs["flat/recommended"],
   { languageOptions: { parserOptions: { parser: tseslint.parser } } },
