@@ -65,6 +65,7 @@ async def test_progress_is_shown_in_the_list_and_not_toasted(page: TaskPage) -> 
 async def test_a_failed_task_is_listed_and_toasted(page: TaskPage) -> None:
     await page.send("fail: on purpose")
     await page.expect_task("on purpose", "failed")
+    await page.wait_for("window.recorded.announced.length > 0")
     (toast,) = await page.announced()
     assert "The test says so" not in toast  # the user's message holds nothing internal
 

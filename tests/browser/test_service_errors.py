@@ -9,6 +9,7 @@ from playwright.async_api import BrowserContext, expect
 from notification_api.client import Credentials
 from tests.browser.conftest import OpenPage, press_try_now
 from tests.support.browser.chromium import Network
+from tests.support.browser.network import answering_posts
 from tests.support.browser.page import TaskPage
 from tests.support.browser.stack import BrowserStack
 from tests.support.browser.tokens import expire_tokens, expire_tokens_of, put_storage
@@ -95,9 +96,9 @@ async def test_an_expired_session_is_reported_and_keeps_what_was_sent(
 
 
 async def test_a_session_that_the_services_refuse_has_expired(
-    page: TaskPage, network: Network, user: Credentials
+    page: TaskPage, context: BrowserContext, user: Credentials
 ) -> None:
-    with network.api.answering(401):
+    async with answering_posts(context, 401, lambda _: True):
         await page.send("sent too late")
         await expect(page.page.get_by_text("Your session has expired.")).to_be_visible(timeout=10_000)
     await page.sign_in(user)

@@ -74,7 +74,10 @@ def _is_local(address: str, url: str) -> bool:
 )
 async def test_search_finds_a_page_by_a_word_of_its_text(word: str, name: str, page: Page) -> None:
     await page.goto("index.html")
-    await page.get_by_role("textbox", name="Search").fill(word)
+    search = page.get_by_role("textbox", name="Search")
+    # Until its index is loaded, the search ignores what is typed.
+    await expect(page.locator(".md-search-result__meta")).to_have_text("Type to start searching")
+    await search.press_sequentially(word)
     results = page.locator(".md-search-result__link")
     await expect(results.first).to_be_visible()
     found = [await result.get_attribute("href") for result in await results.all()]

@@ -165,7 +165,7 @@ class Reader:
             yield
         finally:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGINT)
+                os.killpg(process.pid, signal.SIGTERM)  # SIGINT may be ignored where tests run in the background
             process.wait(timeout=60)
 
 
