@@ -26,7 +26,7 @@ PYTHONS ?= 3.12 3.13
 # Many tests wait for processes, so five workers keep two cores busy. A file stays in one worker. Files start in the
 # order of tests/conftest.py: those with many slow tests first. A shared machine may take three times as long as a free one.
 WORKERS ?= 5
-IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --session-timeout=1800
+IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --session-timeout=2700
 WITHOUT_BROWSER := tests/integration tests/contract tests/chart tests/unit
 WITH_BROWSER := tests/browser tests/package tests/docs
 
