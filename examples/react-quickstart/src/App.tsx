@@ -40,7 +40,7 @@ function TaskList() {
       <button onClick={submit}>Submit a task</button> {refusal}
       {task && (
         <p>
-          Task: {task.state} {task.percent !== undefined && `${task.percent} %`}
+          Task: {task.state} {task.percent !== undefined && `${Math.round(task.percent)} %`}
         </p>
       )}
       <ul>

@@ -30,7 +30,7 @@ document.querySelector("button")!.addEventListener("click", async () => {
     const task = api.tasks.watch(taskId);
     const showTask = () => {
       const { state, percent } = task.getSnapshot() ?? {};
-      show("#task", `Task: ${state} ${percent === undefined ? "" : `${percent} %`}`);
+      show("#task", `Task: ${state} ${percent === undefined ? "" : `${Math.round(percent)} %`}`);
     };
     task.subscribe(showTask);
     showTask();
