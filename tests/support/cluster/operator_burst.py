@@ -11,10 +11,12 @@ import secrets
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from aiobotocore.session import get_session
 
+from notification_api.client.errors import StreamError
 from notification_api.client.subscription.disposable_token import TopicAccess, emulator_address
 from notification_api.client.subscription.heartbeat import HeartbeatInterval
 from notification_api.client.subscription.position import Position
@@ -34,6 +36,20 @@ class Notified:
         self.last_at = time.monotonic()
         self.opened = 0
 
+    async def listen(self, access: TopicAccess) -> None:
+        """Read the topic. A stream that breaks is resumed: this pod has little CPU, and heartbeats may be late."""
+        position = Position()
+
+        def on_event(event: Event) -> None:
+            nonlocal position
+            if isinstance(event, Item):
+                position = position.after_item(event.page, event.sequence)
+            self.on_event(event)
+
+        while True:
+            with suppress(StreamError):
+                await read_stream(access, position, HeartbeatInterval(), on_event)
+
     def on_event(self, event: Event) -> None:
         if isinstance(event, Opened):
             self.opened += 1
@@ -44,28 +60,27 @@ class Notified:
                 self.last_at = time.monotonic()
 
 
-async def send(url: str, users: list[str], tasks: list[str]) -> None:
-    async with get_session().create_client("sqs") as sqs:
-        for start in range(0, len(tasks), BATCH):
-            entries: list[Any] = [
-                {
-                    "Id": str(number),
-                    "MessageBody": json.dumps({"userId": user, "payload": json.dumps({"data": task})}),
-                    "MessageAttributes": {"taskId": {"DataType": "String", "StringValue": task}},
-                    "MessageGroupId": user,
-                }
-                for number, task in enumerate(tasks[start : start + BATCH])
-                for user in [users[number % len(users)]]
-            ]
-            answer = await sqs.send_message_batch(QueueUrl=url, Entries=entries)
-            if answer.get("Failed"):
-                raise SystemExit(f"not sent: {answer['Failed']}")
+async def send(sqs: Any, url: str, users: list[str], tasks: list[str]) -> None:
+    for start in range(0, len(tasks), BATCH):
+        entries: list[Any] = [
+            {
+                "Id": str(number),
+                "MessageBody": json.dumps({"userId": user, "payload": json.dumps({"data": task})}),
+                "MessageAttributes": {"taskId": {"DataType": "String", "StringValue": task}},
+                "MessageGroupId": user,
+            }
+            for number, task in enumerate(tasks[start : start + BATCH])
+            for user in [users[number % len(users)]]
+        ]
+        answer = await sqs.send_message_batch(QueueUrl=url, Entries=entries)
+        if answer.get("Failed"):
+            raise SystemExit(f"not sent: {answer['Failed']}")
 
 
-async def send_one_by_one(url: str, users: list[str], tasks: list[str], every_seconds: float) -> None:
+async def send_one_by_one(sqs: Any, url: str, users: list[str], tasks: list[str], every_seconds: float) -> None:
     for number, task in enumerate(tasks):
         await asyncio.sleep(every_seconds)
-        await send(url, users[number % len(users) :], [task])
+        await send(sqs, url, users[number % len(users) :], [task])
 
 
 async def main(
@@ -80,16 +95,16 @@ async def main(
     users = [f"user-{secrets.token_hex(4)}" for _ in range(USERS)]
     tasks = [secrets.token_hex(8) for _ in range(count + tail)]
     notified = Notified()
-    streams = []
-    for user in users:
-        access = TopicAccess(address=address, credential=credential, cache_name=cache, topic=user)
-        streams.append(asyncio.create_task(read_stream(access, Position(), HeartbeatInterval(), notified.on_event)))
-    async with asyncio.timeout(30):
-        while notified.opened < USERS:  # noqa: ASYNC110 — the streams' state
-            await asyncio.sleep(0.05)
-    began_at = time.monotonic()
-    await send(url, users, tasks[:count])
-    await send_one_by_one(url, users, tasks[count:], every_seconds)
+    # Creating a client occupies the event loop for seconds here, so no stream is open yet.
+    async with session.create_client("sqs") as sqs:
+        accesses = [TopicAccess(address=address, credential=credential, cache_name=cache, topic=user) for user in users]
+        streams = [asyncio.create_task(notified.listen(access)) for access in accesses]
+        async with asyncio.timeout(30):
+            while notified.opened < USERS:  # noqa: ASYNC110 — the streams' state
+                await asyncio.sleep(0.05)
+        began_at = time.monotonic()
+        await send(sqs, url, users, tasks[:count])
+        await send_one_by_one(sqs, url, users, tasks[count:], every_seconds)
     while time.monotonic() - began_at < patience_seconds:
         await asyncio.sleep(0.1)
         if len(notified.counts) >= len(tasks) and time.monotonic() - notified.last_at > QUIET_SECONDS:
