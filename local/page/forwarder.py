@@ -103,8 +103,9 @@ async def _send(request: web.Request, answer: aiohttp.ClientResponse) -> web.Str
 
 
 def _passed(headers: Mapping[str, str], removed: frozenset[str]) -> CIMultiDict[str]:
-    """Return the headers without `removed` and without those that `Connection` names."""
-    named = {name.strip().lower() for name in headers.get(hdrs.CONNECTION, "").split(",")}
+    """Return the headers without `removed` and without those that a `Connection` header names."""
+    lists = [value for name, value in headers.items() if name.lower() == "connection"]
+    named = {name.strip().lower() for name in ",".join(lists).split(",")}
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in removed | named)
 
 

@@ -201,7 +201,7 @@ async def test_the_answer_arrives_unchanged(origin: Origin) -> None:
 
 
 async def test_headers_of_one_connection_are_not_forwarded(origin: Origin) -> None:
-    hop_by_hop = ("Connection: x-private, close", "X-Private: 1", "Keep-Alive: timeout=5", "Trailer: x")
+    hop_by_hop = ("Connection: close", "Connection: x-private", "X-Private: 1", "Keep-Alive: timeout=5", "Trailer: x")
     more = (*hop_by_hop, "Proxy-Authorization: secret", "Upgrade: websocket", f"Host: localhost:{origin.port}")
     request = "\r\n".join(["GET /token HTTP/1.1", *more, "X-Kept: 1", "", ""])
     await asyncio.to_thread(exchange, origin.port, request)
