@@ -8,8 +8,8 @@ import fcntl
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -31,6 +31,8 @@ from notification_api.client import (
 from notification_api.client.errors import CognitoError
 
 EMAIL = "dev@example.com"
+LOCK_SECONDS = 30.0
+"""Longer than a sign-up takes."""
 _UNKNOWN = frozenset({"UserNotFoundException", "NotAuthorizedException"})
 """Cognito's answers to a user who does not exist; the second one also to a wrong password."""
 
@@ -46,7 +48,7 @@ async def id_token(url: str, path: Path) -> str:
     """
     async with application(url) as app:
         config = await app.config()
-        with locked(path) as file:  # until the user is confirmed: a second call waits
+        async with locked(path) as file:  # until the user is confirmed: a second call waits
             user = _stored(file, config.user_pool_id) or _store_new(file, config.user_pool_id)
             return await _signed_in(app, config, user)
 
@@ -96,13 +98,26 @@ def _store_new(file: TextIO, user_pool_id: str) -> Credentials:
     return user
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[TextIO]:
-    """Open a file that only its owner can read, and wait until no other process has it open."""
+@asynccontextmanager
+async def locked(path: Path) -> AsyncIterator[TextIO]:
+    """Open a file that only its owner can read, and wait until no other process has locked it.
+
+    :raises TimeoutError: when that takes longer than LOCK_SECONDS.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        async with asyncio.timeout(LOCK_SECONDS):
+            while not _try_lock(file):  # noqa: ASYNC110 — the state of another process
+                await asyncio.sleep(0.1)
         yield file
+
+
+def _try_lock(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def main(environ: Mapping[str, str]) -> int:
